@@ -8,6 +8,8 @@
 
     pipelines  300 GitHub pipelines against the time that GitHub's limits allow
     jobs       `twokey exec` and `credential-process` against a bare AssumeRole
+    fleet-engine
+               200 accounts by the state machine while calls fail and functions are killed
     lint       1,000 users and 1,000 roles against Cloud Custodian
 
 Absolute times say more about the machine than about the program; a ratio is comparable between machines. What is

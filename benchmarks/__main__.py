@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 NAMES = (
     *("startup", "calls", "many", "accounts", "limit", "pipelines", "jobs", "lint", "audit", "scan", "revoke"),
-    *("rotation", "fleet"),
+    *("rotation", "fleet", "fleet-engine"),
 )
 
 
@@ -52,7 +52,7 @@ def _run(name: str, runs: int) -> list[Figure]:
     sys.stderr.write(f"{name} … ")
     sys.stderr.flush()
     try:
-        measured: list[Figure] = import_module(f"benchmarks.{name}").run(max(1, runs))
+        measured: list[Figure] = import_module(f"benchmarks.{name.replace('-', '_')}").run(max(1, runs))
     except MeasurementFailed as error:
         measured = [figures.Figure(name, None, str(error))]
     sys.stderr.write(f"{time.monotonic() - start:.0f} s\n")

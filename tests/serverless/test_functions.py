@@ -53,7 +53,7 @@ class TestEvents:
         engine.account(ONE, "one", "ci", "web")
         url = engine.put("input.json", {"users": ["ci"], "accounts": ["one"]})
         assert engine.listed("e", input=url)["users"] == 1
-        assert engine.object("executions/e/users/210987654321.json") == ["ci"]
+        assert engine.object(f"executions/e/users/{ONE}.json")["users"] == ["ci"]
 
     def test_an_input_in_s3_stands_alone_and_names_no_further_one(self, engine: Engine) -> None:
         with pytest.raises(UsageError, match="`input` stands alone"):
@@ -81,9 +81,17 @@ class TestConfiguration:
         with pytest.raises(UsageError, match="TWOKEY_CONFIG is not set"):
             engine.listed("e")
 
-    def test_has_no_audit_log_which_no_function_could_keep(self, engine: Engine) -> None:
-        engine.configure(ORGANIZATION, more="audit_log: audit.jsonl\n")
-        with pytest.raises(UsageError, match="no place that keeps an audit log"):
+    @pytest.mark.parametrize(
+        ("more", "message"),
+        [
+            ("audit_log: audit.jsonl\n", "keeps no file, so no audit log"),
+            ("stop_after: {failed: 5}\n", "no `waves` and no `stop_after`"),
+            ("waves: [{accounts: [canary]}, {percent: 100}]\n", "no `waves` and no `stop_after`"),
+        ],
+    )
+    def test_has_nothing_that_a_function_would_ignore(self, engine: Engine, more: str, message: str) -> None:
+        engine.configure(ORGANIZATION, more=more)
+        with pytest.raises(UsageError, match=message):
             engine.listed("e")
 
 
@@ -140,6 +148,14 @@ class TestChunks:
         engine.account(ONE, "one", "ci", "web")
         engine.listed("e")
         assert engine.rotated("e", ONE) == {"ended": 2, "problems": 0, "left": 0, "progress": "done"}
+
+    def test_asks_organizations_for_nothing_that_the_listing_knows(self, engine: Engine) -> None:
+        engine.account(ONE, "one", "ci")
+        engine.listed("e")
+        engine.aws.clear_requests()
+        engine.rotated("e", ONE)
+        assert engine.aws.count("organizations:*") == 0
+        assert engine.held(ONE) == engine.ids(ONE)[-1]
 
     def test_a_second_call_runs_no_user_that_has_ended(self, engine: Engine) -> None:
         engine.account(ONE, "one", "ci")

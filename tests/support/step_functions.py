@@ -161,7 +161,7 @@ class _Children:
 
 
 def _too_many_failures(env: Any) -> Exception:
-    from moto.stepfunctions.parser.api import HistoryEventType, TaskFailedEventDetails
+    from moto.stepfunctions.parser.api import HistoryEventType
     from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import (
         FailureEvent,
         FailureEventException,
@@ -171,5 +171,5 @@ def _too_many_failures(env: Any) -> Exception:
 
     error = StatesErrorName(StatesErrorNameType.StatesExceedToleratedFailureThreshold)
     name = error.error_name
-    details: Any = {"taskFailedEventDetails": TaskFailedEventDetails(error=name, cause="too many failed")}
+    details: Any = {"taskFailedEventDetails": {"error": name, "cause": "too many failed"}}
     return FailureEventException(FailureEvent(env, error, HistoryEventType.TaskFailed, details))

@@ -23,11 +23,12 @@ from twokey.rotation.results import Result
 from twokey.serverless import entries, events
 from twokey.serverless.entries import Results
 from twokey.serverless.events import Rotated
+from twokey.serverless.members import only, read_members
 from twokey.serverless.objects import Bucket, Keys
-from twokey.serverless.runs import chosen, unobserved
+from twokey.serverless.runs import unobserved
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from twokey.config.settings import Settings
     from twokey.core.events import Listener
@@ -40,11 +41,12 @@ def rotate(event: events.Rotate, settings: Settings, first: First, stop: Deadlin
     """Rotate what is due of the chunk's users that have not ended; keep the results, and return how many ended."""
     stop.check()
     bucket, keys = Bucket(first.clients, event.bucket), Keys(event.execution)
-    names = _names(event, bucket, keys)
+    members = read_members(bucket, keys, event.account)
+    names = members.users[event.first : event.first + event.count]
     kept = _kept(event, bucket, keys)
     open_names = [name for name in names if name not in {entry.user for entry in kept.results}]
     if open_names:
-        found = _run(event, settings, tuple(open_names), first, stop)
+        found = _run(event, only(settings, members), tuple(open_names), first, stop)
         kept = entries.joined(kept, found)
         bucket.write(keys.chunk(event.account, event.first), events.encode(kept))
     left = len(names) - len(kept.results)
@@ -57,12 +59,6 @@ def rotate(event: events.Rotate, settings: Settings, first: First, stop: Deadlin
     )
 
 
-def _names(event: events.Rotate, bucket: Bucket, keys: Keys) -> list[str]:
-    key = keys.users(event.account)
-    names: list[str] = events.parse(bucket.read(key), key, list[str])
-    return names[event.first : event.first + event.count]
-
-
 def _kept(event: events.Rotate, bucket: Bucket, keys: Keys) -> Results:
     key = keys.chunk(event.account, event.first)
     body = bucket.find(key)
@@ -72,11 +68,13 @@ def _kept(event: events.Rotate, bucket: Bucket, keys: Keys) -> Results:
 def _run(event: events.Rotate, settings: Settings, names: tuple[str, ...], first: First, stop: Deadline) -> Results:
     """Run these users, and return the results of those that ended."""
     runtime = Runtime(settings, first)
+    runtime.stop = stop
     alerting = Alerting(settings, "rotate", lambda _: None, runtime=runtime)
     try:
-        if settings.accounts:
-            settings = chosen(settings, (event.account,))
-        results = _results(event, settings, names, alerting, first, stop)
+        with lease.ended_by_time_alone():
+            run = Run.over(runtime, settings, lambda runtime: runtime.roster(settings, names))
+            found = run.each(_in_time(run, alerting, stop, force=event.force), unobserved).results
+        results = _named(found, names, event.account)
     except TwokeyError as error:
         # It keeps twokey from all of them, and would do so again: a retry is pointless, and each of them is named.
         results = [entries.without_result(event.account, name, str(error), Reason.ERROR) for name in names]
@@ -84,27 +82,16 @@ def _run(event: events.Rotate, settings: Settings, names: tuple[str, ...], first
     return entries.collected(ended, alerting.found(ended))
 
 
-def _results(
-    event: events.Rotate,
-    settings: Settings,
-    names: tuple[str, ...],
-    alerting: Alerting,
-    first: First,
-    stop: Deadline,
-) -> list[Result]:
-    runtime = Runtime(settings, first)
-    runtime.stop = stop
-    with lease.ended_by_time_alone():
-        run = Run.over(runtime, settings, lambda runtime: runtime.roster(settings, names))
-        rotating = commands.rotating(run, Auditing(None), alerting, Overrides(force=event.force))
+def _in_time(run: Run, alerting: Alerting, stop: Deadline, *, force: bool) -> Callable[[Job, Listener], Result]:
+    """Return what rotates one user, unless the time does not suffice for it."""
+    rotating = commands.rotating(run, Auditing(None), alerting, Overrides(force=force))
 
-        def one(job: Job, listener: Listener) -> Result:
-            if stop.may_begin:
-                return rotating(job, listener)
-            return Result(job.user, Outcome.FAILED, Reason.STOPPED, str(Stopped()))
+    def one(job: Job, listener: Listener) -> Result:
+        if stop.may_begin:
+            return rotating(job, listener)
+        return Result(job.user, Outcome.FAILED, Reason.STOPPED, str(Stopped()))
 
-        results = run.each(one, unobserved).results
-    return _named(results, names, event.account)
+    return one
 
 
 def _named(results: Sequence[Result], names: Sequence[str], account: str) -> list[Result]:

@@ -14,18 +14,31 @@ if TYPE_CHECKING:
     from twokey.config.settings import Settings
 
 VARIABLE = "TWOKEY_CONFIG"
+NOTHING = "Nothing was changed."
 
 
 def settings(clients: Clients) -> Settings:
     """Read the configuration that ``TWOKEY_CONFIG`` names; raises ``UsageError`` with position and problem."""
     found = _settings(clients)
+    _check(found)
+    return found
+
+
+def _check(found: Settings) -> None:
+    """Raise ``UsageError`` for what a machine keeps or decides that sees a run from its beginning to its end."""
     if found.audit_log:
         raise UsageError(
-            f"{found.audit_log.label or 'audit_log'}: a function of AWS Lambda has no place that keeps an audit log.",
-            state="Nothing was called.",
+            f"{found.audit_log.label or 'audit_log'}: a function of AWS Lambda keeps no file, so no audit log.",
+            state=NOTHING,
             remedy="Remove audit_log from the configuration of the function; CloudTrail records every change.",
         )
-    return found
+    if found.waves or found.stop_after:
+        raise UsageError(
+            f"{found.source}: the state machine has no `waves` and no `stop_after`.",
+            state=NOTHING,
+            remedy="Remove them from the configuration of the function. Start an execution for the accounts of each "
+            "wave (`accounts` in its input), and set the tolerated failures of the state machine.",
+        )
 
 
 def _settings(clients: Clients) -> Settings:
@@ -33,7 +46,7 @@ def _settings(clients: Clients) -> Settings:
     if not where:
         raise UsageError(
             f"The environment variable {VARIABLE} is not set.",
-            state="Nothing was called.",
+            state=NOTHING,
             remedy=f"Set {VARIABLE} of the function to s3://BUCKET/KEY, to ssm:/NAME, or to the text of twokey.yaml.",
         )
     if where.startswith("s3://"):
@@ -47,7 +60,7 @@ def _text(body: bytes, where: str) -> str:
     try:
         return body.decode()
     except UnicodeDecodeError:
-        raise UsageError(f"{where} is not text in UTF-8.", state="Nothing was called.") from None
+        raise UsageError(f"{where} is not text in UTF-8.", state=NOTHING) from None
 
 
 def _parameter(name: str, clients: Clients) -> str:

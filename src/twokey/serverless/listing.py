@@ -1,6 +1,6 @@
 """``list``: find the users of all accounts, check them together, and write them as the items of the Distributed Map.
 
-All users are found in one place because some rules are about all of them: no two may write to the same destination,
+One function finds all users because some rules are about all of them: no two may write to the same destination,
 and there may be no more of them than ``max_users``.
 """
 
@@ -20,16 +20,18 @@ from twokey.fleet.runtime import Runtime
 from twokey.rotation.results import Result
 from twokey.serverless import entries, events
 from twokey.serverless.events import Chunk, Input, Item, Listed
+from twokey.serverless.members import Members, record
 from twokey.serverless.objects import Bucket, Keys, read_url
 from twokey.serverless.runs import chosen, unobserved
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from twokey.config.settings import Settings
     from twokey.fleet.first import First
     from twokey.fleet.roster import Job
     from twokey.serverless.deadline import Deadline
+    from twokey.serverless.members import AccountRecord
 
 LARGEST_DOCUMENT = 256 << 20
 """Bytes of a result document that an execution resumes from: it has to fit into the function's memory."""
@@ -46,12 +48,15 @@ def find_users(event: events.List, settings: Settings, first: First, stop: Deadl
     if again and settings.accounts and not accounts and again.accounts_known:
         accounts = sorted(again.by_account)
     nothing = again is not None and not again.by_account
-    found = () if nothing else _select(chosen(settings, accounts), tuple(wanted.users), first, stop)
+    runtime = Runtime(chosen(settings, accounts), first)
+    runtime.stop = stop
+    found = () if nothing else _select(runtime, chosen(settings, accounts), tuple(wanted.users))
     jobs = [one for one in found if not isinstance(one, Result) and (again is None or again.means(one))]
     failed = [one for one in found if isinstance(one, Result)]
-    alerting = Alerting(settings, "rotate", lambda _: None, runtime=Runtime(settings, first))
+    alerting = Alerting(settings, "rotate", lambda _: None, runtime=runtime)
     bucket, keys = Bucket(first.clients, event.bucket), Keys(event.execution)
-    items = _write_users(bucket, keys, jobs, wanted)
+    known = runtime.accounts.selected if jobs and runtime.accounts else ()
+    items = _write_users(bucket, keys, jobs, wanted, {one.id: record(one) for one in known})
     bucket.write(keys.listing, events.encode(entries.collected(failed, alerting.found(failed))))
     bucket.write(keys.items, events.encode(items))
     whole = not (wanted.accounts or wanted.users or again)
@@ -73,20 +78,20 @@ def _input(event: events.List, first: First) -> Input:
     return whole
 
 
-def _select(settings: Settings, names: tuple[str, ...], first: First, stop: Deadline) -> Sequence[Job | Result]:
+def _select(runtime: Runtime, settings: Settings, names: tuple[str, ...]) -> Sequence[Job | Result]:
     """Return the users as a run of ``rotate`` over all of them would begin them, and what it would refuse."""
-    runtime = Runtime(settings, first)
-    runtime.stop = stop
     run = Run.over(runtime, settings, lambda runtime: runtime.roster(settings, names))
     return run.each(lambda job, _listener: job, unobserved).results
 
 
-def _write_users(bucket: Bucket, keys: Keys, jobs: Sequence[Job], wanted: Input) -> list[Item]:
+def _write_users(
+    bucket: Bucket, keys: Keys, jobs: Sequence[Job], wanted: Input, accounts: Mapping[str, AccountRecord]
+) -> list[Item]:
     by_account: dict[str, list[str]] = defaultdict(list)
     for job in jobs:
         by_account[job.user.account].append(job.user.name)
     for account, names in by_account.items():
-        bucket.write(keys.users(account), events.encode(names))
+        bucket.write(keys.users(account), events.encode(Members(accounts.get(account), names)))
     size = wanted.users_per_chunk
     return [
         Item(

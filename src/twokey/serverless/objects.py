@@ -32,7 +32,7 @@ class Bucket:
         return bytes(response["Body"])
 
     def find(self, key: str) -> bytes | None:
-        """Return an object, or None where there is none. Whoever may not list the bucket is denied instead."""
+        """Return an object, or None where there is none. Without permission to list the bucket, that is denied."""
         try:
             return self.read(key)
         except NotFound as error:

@@ -17,6 +17,7 @@ from twokey.fleet.runtime import Runtime
 from twokey.reports.documents import summary
 from twokey.serverless import entries, events, map_runs
 from twokey.serverless.events import Item, Summarised
+from twokey.serverless.members import read_members
 from twokey.serverless.objects import Bucket, Keys
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def _chunks(bucket: Bucket, keys: Keys) -> Sequence[tuple[Results, list[Result]]
     ends = map_runs.ends(bucket, keys.map_runs)
 
     def read(item: Item) -> list[tuple[Results, list[Result]]]:
-        names: list[str] = events.parse(bucket.read(keys.users(item.account)), keys.users(item.account), list[str])
+        names = read_members(bucket, keys, item.account).users
         return [_chunk(bucket, keys, item.account, chunk, names, ends) for chunk in item.chunks]
 
     with ThreadPoolExecutor(max_workers=AT_A_TIME, thread_name_prefix="account") as pool:
