@@ -36,6 +36,9 @@ class Accounts:
         self.checked: list[tuple[str, bool]] = []
         self.of = {account.id: Directory(*(user(name, account) for name in names)) for account, names in users}
 
+    def identify(self) -> None:
+        pass
+
     def check(self, account: Account, *, in_region: bool) -> None:
         self.checked.append((account.name, in_region))
         if account.name in self.trouble:
