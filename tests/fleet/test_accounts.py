@@ -312,6 +312,18 @@ class TestRoles:
         fleet.configure("{file: accounts.yml}", entry)
         assert set(found(twokey("plan", "--json"))) == {(ONE, "ci")}
 
+    def test_sign_each_request_for_its_own_account(self, fleet: Fleet, rig: Rig) -> None:
+        fleet.role(ONE)
+        fleet.role(OTHER)
+        shared = rig.clients()
+        for _ in range(2):
+            for account in (ONE, OTHER):
+                member = MemberClients(
+                    shared, Account(account, roles=(AccountRole(ROLE),)), Sessions(shared), lambda: "aws"
+                )
+                assert member.send("sts", "GetCallerIdentity", {})["Account"] == account
+            assert shared.send("sts", "GetCallerIdentity", {})["Account"] == HOME
+
     def test_are_assumed_again_before_the_session_ends_with_the_clients_that_are_there(
         self, fleet: Fleet, rig: Rig
     ) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import botocore.credentials
     import botocore.session
 
+    from twokey.aws.direct import Direct
     from twokey.aws.own_credentials import OwnCredentials
     from twokey.aws.request_log import RequestLog
 
@@ -50,6 +51,7 @@ class Clients:
         self.clock = clock or ServiceClock()
         self._connections = connections
         self._clients: dict[tuple[str, str | None, bool, bool], Any] = {}
+        self._direct: dict[tuple[str, str | None], Direct] = {}
         self._lock = threading.Lock()
         self._session: botocore.session.Session | None = None
         self._request_log: RequestLog | None = None
@@ -161,9 +163,22 @@ class Clients:
                     raise before_sending(error, f"Creating a client for {service}") from None
             return self._clients[key]
 
+    def send(self, service: str, operation: str, parameters: Mapping[str, Any], region: str | None = None) -> Any:
+        """Send a request exactly one time and return the response; raises what botocore raises."""
+        from botocore import xform_name
+
+        client = self.client(service, region, once=True)
+        direct = self._direct[service, region]
+        # The request log follows botocore's own requests.
+        if self._request_log is None and direct.can(operation):
+            return direct.send(operation, parameters)
+        return getattr(client, xform_name(operation))(**parameters)
+
     def _create(self, service: str, region: str | None, *, once: bool, keyless: bool) -> Any:
         from botocore.config import Config
 
+        from twokey.aws import settings
+        from twokey.aws.direct import Direct, Edge
         from twokey.aws.models import models
         from twokey.http.bounded import limited
 
@@ -171,6 +186,7 @@ class Clients:
         session.register_component("data_loader", models(session.get_config_variable("data_path")))
         unused = "none" if keyless else None
         retries: Any = {"mode": "standard", "total_max_attempts": 1 if once else ATTEMPTS}
+        agent, extra = _user_agent(session, retries), f"twokey/{self.run}"
         client: Any = session.create_client(
             service,
             region_name=region,
@@ -181,8 +197,8 @@ class Clients:
                 connect_timeout=CONNECT_TIMEOUT,
                 read_timeout=READ_TIMEOUT,
                 max_pool_connections=self._connections,
-                user_agent=_user_agent(session, retries),
-                user_agent_extra=f"twokey/{self.run}",
+                user_agent=agent,
+                user_agent_extra=extra,
                 # One client serves many accounts: an endpoint of one of them would be wrong for the others.
                 account_id_endpoint_mode="disabled",
             ),
@@ -195,7 +211,16 @@ class Clients:
         client.meta.events.register("response-received", self._record_date)
         if self._request_log is not None:
             self._request_log.follow(client)
+        if once and not keyless:
+            failed = partial(settings.refuse_bundle, session)
+            edge = Edge(f"{agent} {extra}", self._signing, self._record_date, failed)
+            self._direct[service, region] = Direct(client, edge)
         return client
+
+    def _signing(self) -> Any:
+        """Return the credentials that sign a request of this thread, if possible renewed."""
+        credentials: Any = _signer.get() or self.session.get_credentials()
+        return credentials.get_frozen_credentials()
 
     def _record_date(
         self, response_dict: dict[str, Any] | None = None, parsed_response: dict[str, Any] | None = None, **_: object

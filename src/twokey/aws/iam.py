@@ -271,7 +271,8 @@ class Iam:
 
     def _once(self, operation: str, action: str, resource: str, **parameters: object) -> Any:
         def send() -> Any:
-            return getattr(self._clients.client("iam", once=True), operation)(**parameters)
+            names = self._clients.client("iam", once=True).meta.method_to_api_mapping
+            return self._clients.send("iam", names[operation], parameters)
 
         try:
             return call(action, resource, send, mutates=action not in _READS)

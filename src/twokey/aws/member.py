@@ -50,6 +50,11 @@ class MemberClients(Clients):
         found = self._shared.client(service, region or self._account.region or None, once=once, keyless=keyless)
         return found if keyless else _Signed(found, self._credentials)
 
+    def send(self, service: str, operation: str, parameters: Mapping[str, Any], region: str | None = None) -> Any:
+        """Send a request exactly one time, signed for this account unless the caller has chosen other credentials."""
+        with signed_by(self._credentials):
+            return self._shared.send(service, operation, parameters, region or self._account.region or None)
+
     @property
     def region(self) -> str:
         """The region of the account's stores."""

@@ -87,13 +87,10 @@ class Sender:
     def _once(
         self, operation: str, resource: str, parameters: dict[str, Any], *, mutates: bool
     ) -> tuple[Any, ServiceError | None]:
-        from botocore import xform_name
-
         from twokey.aws.errors import call
 
         def send() -> Any:
-            client = self._clients.client(self._service, self._region, once=True)
-            return _whole(getattr(client, xform_name(operation))(**parameters))
+            return _whole(self._clients.send(self._service, operation, parameters, self._region))
 
         quote = not any(isinstance(value, Hidden) for value in parameters.values())
         try:

@@ -83,9 +83,8 @@ class Sts:
         """
 
         def send() -> Any:
-            client = self._clients.client("sts", region, once=True)
             with signing_as(credential.access_key_id, credential.reveal()):
-                return client.get_caller_identity()
+                return self._clients.send("sts", "GetCallerIdentity", {}, region)
 
         try:
             response = call("sts:GetCallerIdentity", credential.access_key_id, send, mutates=False)
