@@ -14,6 +14,7 @@ from botocore.httpsession import URLLib3Session
 from aws.test_partitions import HOSTS
 from twokey.aws.clients import Clients, signing_as
 from twokey.aws.direct import OPERATIONS
+from twokey.aws.origin import NotFromAws
 from twokey.aws.sending import Sender
 from twokey.core.errors import ServiceError, UsageError
 from twokey.emulator import Rule
@@ -176,6 +177,14 @@ class TestTheSecondRequest:
             rig.aws.weather.clear()
             failures.append((type(raised.value), raised.value.message, raised.value.state, raised.value.remedy))
         assert failures[0] == failures[1]
+
+    def test_takes_no_page_for_a_response(self, rig: Rig) -> None:
+        rig.aws.make_user("ci", keys=1)
+        clients = rig.clients()
+        clients.send("iam", "ListAccessKeys", USER)
+        rig.aws.weather.add(Rule("iam:DeleteAccessKey", effect="html", status=200))
+        with pytest.raises(NotFromAws):
+            clients.send("iam", "DeleteAccessKey", KEY)
 
     def test_without_what_it_needs_is_not_sent(self, rig: Rig) -> None:
         sender = Sender(rig.clients(), "ssm")
