@@ -40,8 +40,6 @@ LEFT_OUT = re.compile(
 """What no function reads. Licences and metadata stay."""
 OF_THE_TERMINAL = ("click", "markdown_it_py", "mdurl", "pygments", "rich")
 """Libraries that only the command line imports."""
-PASSED_ON = {("aws/clients.py", "create_client"), ("aws/member.py", "client")}
-"""Calls with the service that a caller named: the callers are found themselves."""
 _CALLS = re.compile(r"^(?:Sender|client|create_client)$")
 
 
@@ -122,7 +120,7 @@ def content_of(wheel: Path) -> dict[str, bytes]:
 def services(source: Path = ROOT / "src" / "twokey") -> frozenset[str]:
     """Return the AWS services that twokey calls, by botocore's names, as its code names them.
 
-    A service whose name is computed cannot be found: only a call that passes on a name may have one (``PASSED_ON``).
+    A service whose name is computed cannot be found. Functions of ``aws`` that are given one may pass it on.
     """
     found: set[str] = set()
     for file in sorted(source.rglob("*.py")):
@@ -137,9 +135,11 @@ def services(source: Path = ROOT / "src" / "twokey") -> frozenset[str]:
 
 def _named_service(call: ast.Call, where: Path) -> set[str]:
     name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-    if not _CALLS.match(name) or (where.as_posix(), name) in PASSED_ON:
+    if not _CALLS.match(name):
         return set()
     service = call.args[1 if name == "Sender" else 0] if call.args else None
+    if where.parts[0] == "aws" and service is not None and ast.unparse(service) in ("service", "self._service"):
+        return set()
     if not isinstance(service, ast.Constant) or not isinstance(service.value, str):
         raise BuildError(
             f"{where}:{call.lineno}: the name of the AWS service is not a plain text, so nothing knows "
