@@ -106,3 +106,10 @@ def test_a_summary_counts_by_values_that_a_program_compares_and_a_subject_in_wor
     message = messages.message("rotate", found, NOW)
     assert message.document.summary == {"window_breaks": 1, "refused": 1, "run": 1}
     assert message.subject == "twokey rotate: 1 window will be broken, 1 refused, 1 the run failed"
+
+
+def test_a_result_about_a_whole_account_names_the_account_and_no_user() -> None:
+    account = replace(REFUSED, user=replace(USER, name="", path=""), outcome=Outcome.FAILED, reason=Reason.ERROR)
+    message = messages.message("rotate", decision.alerts([Ended(account)], NOW, WEEK), NOW)
+    assert f"\n{USER.account}: failed (error). " in message.text
+    assert (message.document.alerts[0].account, message.document.alerts[0].user) == (USER.account, None)

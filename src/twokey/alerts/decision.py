@@ -90,7 +90,7 @@ def of_leak(rule: str, leak: Leak, message: str) -> Alert:
 
 def _of_user(ended: Ended, now: datetime, within: timedelta, schedule: timedelta | None) -> Iterator[Alert]:
     result = ended.result
-    who = f"{result.user.account}/{result.user.name}"
+    who = str(result.user.key)
     problem = result.outcome in PROBLEMS
     if result.outcome is not Outcome.NOT_DUE:
         what = f"{result.outcome} {result.reason}" if problem else f"{result.outcome} {result.current} {result.removed}"

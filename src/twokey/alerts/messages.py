@@ -117,7 +117,7 @@ def _line(alert: Alert) -> str:
     why = f" ({result.reason})" if alert.about == "outcome" else ""
     keys = (("CURRENT", result.current), ("LAST", result.last), ("removed", ", ".join(result.removed)))
     facts = ", ".join(f"{label} {fact}" for label, fact in keys if fact)
-    named = f"{result.user.account}/{result.user.name}"
+    named = str(result.user.key)
     kind = _kind(alert)
     return f"{named}: {WORDS.get(kind, kind)}{why}. {_cut(alert.message)}{f' [{facts}]' if facts else ''}"
 
@@ -134,7 +134,7 @@ def _entry(alert: Alert) -> AlertEntry:
         problem=alert.problem,
         message=_cut(alert.message),
         account=result.user.account if result else leak.account if leak else None,
-        user=result.user.name if result else (leak.user or None) if leak else None,
+        user=(result.user.name or None) if result else (leak.user or None) if leak else None,
         path=result.user.path if result else None,
         outcome=result.outcome if result else None,
         reason=result.reason if result else None,
