@@ -1,4 +1,4 @@
-"""Measure the cold start of a Lambda package: what a fresh interpreter takes until it has listed the users.
+"""Measure the cold start of a Lambda package: what a fresh interpreter takes until the handler has listed users.
 
 The package is unpacked, as Lambda does. The interpreter has nothing else on its path; AWS is the emulator, in this
 process. What is printed is processor time, beside that of the interpreter alone: other programs change it least.
@@ -15,13 +15,12 @@ from pathlib import Path
 
 from twokey.emulator import Emulator
 
-FIRST_REQUEST = """
-import sys
-from pathlib import Path
-from twokey.config.load import load
-from twokey.fleet.runtime import Runtime
-settings = load(Path(sys.argv[1]))
-assert len(Runtime(settings).roster(settings, ()).jobs) == 3
+LISTED = """
+from types import SimpleNamespace
+from twokey.serverless.handler import handle
+context = SimpleNamespace(get_remaining_time_in_millis=lambda: 900_000)
+found = handle({"do": "list", "bucket": "results", "execution": "cold", "input": {}}, context)
+assert found["users"] == 3, found
 """
 CONFIGURATION = """version: 1
 machine_users:
@@ -42,18 +41,22 @@ def main() -> None:
             archive.extractall(folder / "task")
         for path in (folder / "task").rglob("*"):
             path.chmod(0o555 if path.is_dir() else 0o444)  # as in Lambda: nothing is compiled here
-        configuration = folder / "twokey.yaml"
-        configuration.write_text(CONFIGURATION, encoding="utf-8")
+        aws.client("s3").create_bucket(
+            Bucket="results", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
+        )
         for user in ("ci", "deploy", "site"):
             aws.make_user(user, keys=1)
         environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(folder / "task"), **aws.environment()}
+        environment["TWOKEY_CONFIG"] = CONFIGURATION
 
         def taken(code: str) -> float:
-            command = [python, "-S", "-B", "-c", code, str(configuration)]
+            command = [python, "-S", "-B", "-c", code]
             return statistics.median(_seconds(command, environment) for _ in range(TIMES))
 
-        empty, whole = taken("pass"), taken(FIRST_REQUEST)
-        imported = taken("import twokey.fleet.runtime, twokey.config.load, twokey.aws.iam, botocore.session")
+        empty, whole = taken("pass"), taken(LISTED)
+        imported = taken(
+            "import twokey.serverless.handler, twokey.serverless.listing, twokey.aws.iam, botocore.session"
+        )
     print(f"{Path(package).name}: {empty:.2f} s interpreter, {imported:.2f} s imports, {whole:.2f} s users listed")
 
 
