@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).parent.parent
-COPIED = ("src", "tests", "docs", "pyproject.toml")
+COPIED = ("src", "tests", "docs", "deploy", "pyproject.toml")
 PLAN = ("tests/planning/test_decision.py",)
 ENGINE = (
     "tests/rotation/test_leased_journal.py",
@@ -48,6 +48,7 @@ SESSIONS = ("tests/revocation/test_sessions.py",)
 ALERTS = ("tests/revocation/test_github_alerts.py",)
 WATCHED = ("tests/cli/test_watch_command.py",)
 FLEET = ("tests/fleet/test_accounts.py", "tests/fleet/test_waves.py")
+FUNCTIONS = ("tests/serverless/test_functions.py",)
 PLANNED = ("tests/planning/test_binding.py", "tests/reports/test_plan_file.py", "tests/cli/test_plan_files.py")
 
 
@@ -946,6 +947,27 @@ RULES = (
         "    if not verify(_SIGNED + body, document.ed25519):",
         "    if False:",
         PLANNED,
+    ),
+    Rule(
+        "on Lambda: no user is begun for whom the time does not suffice",
+        "serverless/chunk.py",
+        "if stop.may_begin:",
+        "if True:",
+        FUNCTIONS,
+    ),
+    Rule(
+        "on Lambda: no other host judges a process dead",
+        "rotation/lease.py",
+        'start="" if _copies else _start(pid)',
+        "start=_start(pid)",
+        FUNCTIONS,
+    ),
+    Rule(
+        "on Lambda: a user about whom no function reported is named",
+        "serverless/summary.py",
+        "if name not in known",
+        "if False",
+        FUNCTIONS,
     ),
 )
 
