@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,13 +12,14 @@ from support.builders import NOW, USER, journal, key, observation_of
 from twokey.core.errors import Refused
 from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.core.reasons import Outcome, Reason
-from twokey.planning.binding import bound, following
+from twokey.planning.binding import bound, differences, following
 from twokey.planning.decision import plan
+from twokey.planning.plan import Overrides
 from twokey.planning.policy import RotationPolicy
 
 if TYPE_CHECKING:
-    from twokey.core.model import Observation
-    from twokey.planning.plan import Overrides, Plan
+    from twokey.core.model import Holding, Observation
+    from twokey.planning.plan import Plan
 
 POLICY = RotationPolicy()
 LATER = NOW + timedelta(hours=1)
@@ -103,6 +104,42 @@ def test_a_hook_is_a_step_too() -> None:
     unreadable = replace(due, record=replace(due.record, holding=CannotTell("no access", failed=True)))
     with pytest.raises(Refused, match="does not apply"):
         decided(quiet, unreadable, hook=True)
+
+
+@pytest.mark.parametrize(
+    ("holding", "holds"),
+    [(Held(CURRENT), CURRENT), (NotHeld(), "nothing"), (CannotTell("no access", failed=True), "unknown")],
+)
+def test_a_decision_is_bound_to_what_the_store_holds(holding: Holding, holds: str) -> None:
+    now = replace(found(), record=replace(found().record, holding=holding))
+    assert bound(now, plan(now, POLICY, NOW), hook=False).holds == holds
+
+
+def test_each_difference_is_named_alone() -> None:
+    then = bound(found(), plan(found(), POLICY, NOW), hook=False)
+    for now, how in (
+        (replace(then, holds="unknown"), f"{then.store} held {CURRENT} and holds unknown"),
+        (replace(then, keys={}), f"its keys were {LAST} (Active), {CURRENT} (Active) and are none"),
+        (replace(then, outcome="not_due", actions=()), f"and now it would be not_due ({then.reason})"),
+        (replace(then, hook=True), "; the hook `after`"),
+        (then, ""),
+    ):
+        [*different] = differences(then, now)
+        assert len(different) == bool(how)
+        assert "".join(different).endswith(how)
+
+
+def test_a_decision_is_made_with_what_the_operator_requested() -> None:
+    requested = Overrides(force=True, ignore_last_use=True)
+    assert decided(found(days=1), found(days=1), overrides=requested).outcome is Outcome.ROTATED
+
+
+@pytest.mark.parametrize("waits", [{"needs": (LAST,)}, {"settles": NOW}])
+def test_a_decision_that_waits_is_none_yet(waits: dict[str, Any]) -> None:
+    planned = bound(found(), plan(found(), POLICY, NOW), hook=False)
+    waiting = replace(plan(found(), POLICY, NOW), outcome=Outcome.NOT_DUE, **waits)
+    decide = following(planned, "ci", NOW - timedelta(days=1), hook=False, decide=lambda *_: waiting)
+    assert decide(found(), POLICY, NOW, None) is waiting
 
 
 def test_what_cannot_be_decided_yet_is_not_compared() -> None:
