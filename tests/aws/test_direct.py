@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 import botocore.session
 import pytest
+from botocore.awsrequest import AWSResponse
 from botocore.exceptions import SSLError
 from botocore.httpsession import URLLib3Session
+from urllib3 import HTTPHeaderDict, HTTPResponse
 
 from aws.test_partitions import HOSTS
 from twokey.aws.clients import Clients, signing_as
@@ -177,6 +180,19 @@ class TestTheSecondRequest:
             rig.aws.weather.clear()
             failures.append((type(raised.value), raised.value.message, raised.value.state, raised.value.remedy))
         assert failures[0] == failures[1]
+
+    def test_is_not_sent_where_a_handler_responds(self, rig: Rig) -> None:
+        clients = rig.clients()
+        clients.send("ssm", "GetParameters", {"Names": ["/ci"]})
+        rig.aws.clear_requests()
+        body: Any = BytesIO(b'{"Parameters": [], "InvalidParameters": ["from the handler"]}')
+        raw = HTTPResponse(body=body, preload_content=False)
+        headers: Any = HTTPHeaderDict()
+        clients.client("ssm", once=True).meta.events.register(
+            "before-send", lambda request, **_: AWSResponse(request.url, 200, headers, raw)
+        )
+        assert clients.send("ssm", "GetParameters", {"Names": ["/ci"]})["InvalidParameters"] == ["from the handler"]
+        assert rig.aws.requests == []
 
     def test_takes_no_page_for_a_response(self, rig: Rig) -> None:
         rig.aws.make_user("ci", keys=1)

@@ -17,6 +17,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.endpoint import convert_to_response_dict
 from botocore.exceptions import ClientError
+from botocore.hooks import first_non_none_response
 from botocore.parsers import create_parser
 from botocore.serialize import create_serializer
 
@@ -122,7 +123,11 @@ class Direct:
         return AWSPreparedRequest(unsigned.method, url, headers, body, stream_output=False)
 
     def _exchange(self, operation: str, request: AWSPreparedRequest) -> Any:
-        self._client.meta.events.emit(f"before-send.{self._model.service_id.hyphenize()}.{operation}", request=request)
+        name = f"before-send.{self._model.service_id.hyphenize()}.{operation}"
+        # A handler may respond itself, as that of a rehearsal: then nothing is sent.
+        response = first_non_none_response(self._client.meta.events.emit(name, request=request))
+        if response is not None:
+            return response
         try:
             return self._client._endpoint.http_session.send(request)  # noqa: SLF001  botocore has no public way
         except Exception as error:
