@@ -142,8 +142,10 @@ class TestAnEnd:
         def progress(_result: object) -> None:
             raise BrokenPipeError
 
+        begun: list[str] = []
         with pytest.raises(BrokenPipeError):
-            pool.run(jobs("a"), lambda one: one.user.name, 1, progress)
+            pool.run(jobs("a", "b"), lambda one: begun.append(one.user.name), 1, progress)
+        assert begun == ["a"]
 
 
 def test_a_failure_counts_as_an_end_and_says_what_happened_but_no_text_of_a_defect() -> None:

@@ -51,9 +51,10 @@ def run(
     def one(index: int) -> None:
         try:
             with under_way, permits.begun(), waiting.giving_way(permits.given_up):
-                results[index] = _guarded(work, jobs[index], progress, stop)
-        except BaseException as error:  # noqa: BLE001  raised again below, in the thread that called this function
-            errors.append(error)
+                try:
+                    results[index] = _guarded(work, jobs[index], progress, stop)
+                except BaseException as error:  # noqa: BLE001  raised again below, in the thread that called this function
+                    errors.append(error)  # while the permit is held: no other user begins after an error
         finally:
             given.end()
 

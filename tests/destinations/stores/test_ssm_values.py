@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from twokey.core.destination import Store
     from twokey.emulator import Emulator
 
-GET, BOTH, PUT = "GetParameter", "GetParameters", "PutParameter"
+GET, BOTH, PUT, HISTORY = "GetParameter", "GetParameters", "PutParameter", "GetParameterHistory"
 JOURNAL = ".twokey-journal"
 
 
@@ -95,6 +95,19 @@ class TestAValue:
 
 
 class TestAJournal:
+    def test_of_few_versions_has_room_without_another_look_at_them(
+        self, aws: Emulator, store: Store, client: Any, name: str
+    ) -> None:
+        assert calls(aws, lambda: store.room_for(Journal())) == [HISTORY]
+        store.load()
+        assert calls(aws, lambda: store.room_for(Journal())) == []
+        for _ in range(80):
+            client.put_parameter(Name=name + JOURNAL, Value=encode_journal(Journal()), Type="String", Overwrite=True)
+        for expected in ([], [HISTORY]):
+            store.load()
+            assert calls(aws, lambda: store.room_for(Journal()))[:1] == expected
+            client.put_parameter(Name=name + JOURNAL, Value=encode_journal(Journal()), Type="String", Overwrite=True)
+
     def test_may_be_as_long_as_a_standard_parameter_and_no_longer(self, store: Store) -> None:
         def journal(length: int) -> Journal:
             return Journal(delivered={"x" * length: Delivery(key="AKIAEXAMPLE000000001", at=AT)})
