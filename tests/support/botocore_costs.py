@@ -8,7 +8,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 from urllib import request
 
-from botocore import client, compat, hooks, loaders, regions, session, useragent, utils
+from botocore import auth, client, compat, hooks, loaders, regions, session, useragent, utils
 from botocore.hooks import NodeList
 from botocore.retries import standard
 from botocore.utils import EVENT_ALIASES
@@ -30,7 +30,8 @@ def spare_them() -> None:
     """Keep what depends only on botocore's own code, its models or this machine.
 
     That is: what handlers accept, the current names of events, the model and the methods of a service's client, the
-    name of the operating system, and the parts of a user agent. Clients share the handlers that their session has.
+    name of the operating system, the parts of a user agent, and whether the host of a URL is an IPv6 address. Clients
+    share the handlers that their session has.
 
     Its pauses before it repeats a request pass at once: they are random, and no test is about them.
     """
@@ -51,6 +52,8 @@ def spare_them() -> None:
     _share_handlers()
     vars(utils)["getproxies"] = vars(request)["getproxies_environment"] = _proxies
     vars(useragent)["sanitize_user_agent_string_component"] = cache(useragent.sanitize_user_agent_string_component)
+    for module in (auth, utils):
+        vars(module)["is_valid_ipv6_endpoint_url"] = cache(vars(module)["is_valid_ipv6_endpoint_url"])
     creator: Any = client.ClientCreator
     creator._load_service_model = _shared_model(creator._load_service_model)
     endpoints: Any = regions
