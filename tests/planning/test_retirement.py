@@ -11,7 +11,7 @@ from support.builders import NOW, ago, journal, key, observation_of
 from twokey.core.model import Held
 from twokey.core.reasons import Outcome, Reason
 from twokey.planning.decision import plan
-from twokey.planning.plan import Overrides
+from twokey.planning.plan import Overrides, requested
 from twokey.planning.policy import RotationPolicy
 
 SETTLED: dict[str, Any] = {"current": "K2", "last": "K1", "committed": ago(days=16)}
@@ -19,6 +19,12 @@ SETTLED: dict[str, Any] = {"current": "K2", "last": "K1", "committed": ago(days=
 
 def retire(key_id: str, observation: Any, **policy: Any) -> Any:
     return plan(observation, RotationPolicy(**policy), NOW, Overrides(retire=frozenset({key_id})))
+
+
+@pytest.mark.parametrize("retire", ["AKIAIOSFODNN7EXAMPLE", ["AKIAIOSFODNN7EXAMPLE"]])
+def test_a_request_names_keys_by_their_ids(retire: Any) -> None:
+    found = requested(force=False, ignore_last_use=True, retire=retire)
+    assert found == Overrides(ignore_last_use=True, retire=frozenset({"AKIAIOSFODNN7EXAMPLE"}))
 
 
 def test_current_that_twokey_itself_runs_with_is_refused_as_its_own() -> None:

@@ -145,6 +145,21 @@ class TestADestinationThatCannotBeRead:
         assert found.actions[:2] == (RemoveOrphan("K9"), Create(("K9", "K2"), urgent=True))
 
 
+class TestAKeyOfACreationWithoutAResponse:
+    """A destination cannot tell what it holds, so it may hold this key."""
+
+    def test_becomes_last_with_the_next_intent_once_the_leaked_key_is_gone(self) -> None:
+        recorded = journal(intent=Intent(("K2",), ago(minutes=5)), revoked={"K2": TO_DELETE})
+        created = key("K9", created=ago(minutes=5))
+        seen = observation_of(created, held="K2", journal=recorded, destinations={"a": CannotTell("no right")})
+        found = plan(seen, POLICY, NOW, Overrides())
+        assert found.actions == (Create(("K9", "K2"), last="K9"), Deliver(("a",)), Commit("K9"))
+
+    def test_is_not_named_early_where_the_store_holds_a_key_that_has_not_leaked(self) -> None:
+        seen = observation_of(key("K9", days=3), held="K2", destinations={"a": CannotTell("no right")})
+        assert plan(seen, POLICY, NOW, Overrides()).actions == (Create(("K9", "K2")), Deliver(("a",)), Commit("K9"))
+
+
 class TestASoak:
     def test_of_last_is_begun_where_nothing_else_bars_it(self) -> None:
         assert decide(key("K1", days=31), policy=SOAK, **OLD).actions == (Deactivate("K1"),)
