@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from support.builders import NOW, ago, journal, key, observation_of
+from twokey.core.errors import UsageError
 from twokey.core.model import Held
 from twokey.core.reasons import Outcome, Reason
 from twokey.planning.decision import plan
@@ -23,8 +24,16 @@ def retire(key_id: str, observation: Any, **policy: Any) -> Any:
 
 @pytest.mark.parametrize("retire", ["AKIAIOSFODNN7EXAMPLE", ["AKIAIOSFODNN7EXAMPLE"]])
 def test_a_request_names_keys_by_their_ids(retire: Any) -> None:
-    found = requested(force=False, ignore_last_use=True, retire=retire)
-    assert found == Overrides(ignore_last_use=True, retire=frozenset({"AKIAIOSFODNN7EXAMPLE"}))
+    keys = frozenset({"AKIAIOSFODNN7EXAMPLE"})
+    assert requested(force=False, ignore_last_use=True, retire=retire) == Overrides(ignore_last_use=True, retire=keys)
+    assert requested(force=True, ignore_last_use=False, retire=retire) == Overrides(force=True, retire=keys)
+
+
+@pytest.mark.parametrize("retire", ["", "ci", "AKIAIOSFODNN7EXAMPL\n", "akiaiosfodnn7example"])
+def test_a_request_that_names_no_key_is_an_error(retire: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        requested(force=False, ignore_last_use=False, retire=["AKIAIOSFODNN7EXAMPLE", retire])
+    assert caught.value.message == f"--retire: expected an access key id, got {retire!r}."
 
 
 def test_current_that_twokey_itself_runs_with_is_refused_as_its_own() -> None:
