@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -131,6 +132,38 @@ class TestAnEnd:
         first, second = caught.value.results
         [stopped] = [Result(one.user, Outcome.FAILED, Reason.STOPPED, str(Stopped())) for one in jobs("b")]
         assert (first, second) == ("a", stopped)
+
+    def test_by_a_signal_holds_up_no_user_that_waits(self) -> None:
+        """A permit was meant for the user that does not begin."""
+        stop, ended = threading.Event(), threading.Event()
+
+        def work(one: Job) -> str:
+            if one.user.name == "a":
+                with waiting.aside():
+                    assert ended.wait(20)
+                    time.sleep(0.02)  # until its permit is free
+            if one.user.name == "b":
+                time.sleep(0.02)  # until the next user waits for a permit
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+                assert stop.wait(20)
+            return one.user.name
+
+        with pytest.raises(pool.Interrupted) as caught:
+            pool.run(jobs("a", "b", "c"), work, 1, lambda result: ended.set() if result == "b" else None, stop)
+        assert caught.value.results[:2] == ["a", "b"]
+        assert caught.value.results[2].reason is Reason.STOPPED
+
+    def test_while_one_waits_holds_it_up_no_longer(self) -> None:
+        stop = threading.Event()
+
+        def work(one: Job) -> str:
+            stop.set()
+            with waiting.aside():
+                time.sleep(0.02)  # until the next user would begin
+            return one.user.name
+
+        first, second = pool.run(jobs("a", "b"), work, 1, stop=stop)
+        assert (first, getattr(second, "reason", "")) == ("a", Reason.STOPPED)
 
     def test_before_the_first_user_leaves_them_all_as_they_are(self) -> None:
         stop, users = threading.Event(), jobs("a", "b")

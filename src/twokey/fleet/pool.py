@@ -66,6 +66,7 @@ def run(
                 # the memory.
                 permits.begin()
                 if stop.is_set() or errors:
+                    permits.end()
                     break
                 given.begin()
                 pool.submit(one, index)
@@ -73,6 +74,8 @@ def run(
         except KeyboardInterrupt as error:
             stop.set()
             interruption = error
+        finally:
+            permits.end()
     if interruption is None:
         interruption = next((error for error in errors if isinstance(error, KeyboardInterrupt)), None)
     else:
@@ -99,6 +102,7 @@ class _Permits:
         self._room = count + MOST_WAITING
         self._beginning: deque[Event] = deque()
         self._returning: deque[Event] = deque()
+        self._ended = False
 
     def begin(self) -> None:
         """Wait for a permit for the next user; ``begun`` uses it."""
@@ -134,8 +138,20 @@ class _Permits:
                 self._give()
             turn.wait()
 
+    def end(self) -> None:
+        """Let every user that waits, or will have waited, go on at once: none begins any more.
+
+        A permit may have been given to the user that does not begin; those under way must not wait for it.
+        """
+        with self._lock:
+            self._ended = True
+            self._beginning.clear()
+            self._give()
+
     def _give(self) -> None:
         """Give the free permits to those whose turn it is. A user begins only if there is a thread for it."""
+        while self._returning and self._ended:
+            self._returning.popleft().set()
         while self._free and (self._returning or (self._beginning and self._room)):
             if self._returning:
                 turn = self._returning.popleft()
