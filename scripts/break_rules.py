@@ -277,7 +277,7 @@ RULES = (
     Rule(
         "intent: the known ids are recorded before a key is created",
         "rotation/creation.py",
-        "self._leased.write(intent=intent, last=self._last, removed=self._removals.recorded)",
+        "self._leased.write(intent=intent, last=last, removed=self._removals.recorded)",
         "pass",
         (*ENGINE, *SIMULATION),
     ),

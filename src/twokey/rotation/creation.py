@@ -50,15 +50,13 @@ class Creation:
         self._removals = removals
         self.open_attempts = open_attempts(leased.journal, world.clock.now())
         self._before = leased.journal.intent if self.open_attempts else None
-        self._last = leased.journal.last
 
     def create(self, known: tuple[str, ...], last: str = "") -> Credential:
         """Create a key, verify it and write it to the store; ``known`` are the ids that are listed now.
 
         ``last`` is recorded as LAST with the intent; if it is empty, the journal keeps what it says of LAST.
         """
-        self._last = last or self._leased.journal.last
-        credential = self._create_after(self._intend(known))
+        credential = self._create_after(self._intend(known, last or self._leased.journal.last))
         try:
             self._publish(credential)
         except Conflict as error:
@@ -87,12 +85,12 @@ class Creation:
         with self._reporter.effect("store", credential.access_key_id):
             self._put(credential)
 
-    def _intend(self, known: tuple[str, ...], within: float = FRESH[0]) -> tuple[Intent, float]:
+    def _intend(self, known: tuple[str, ...], last: str, within: float = FRESH[0]) -> tuple[Intent, float]:
         """Write the intent, and say when that began. Attempts of earlier runs that were never closed stay in it."""
         began = self._world.clock.monotonic()
         intent = Intent(known, self._world.clock.now(), self.open_attempts, within)
         with self._reporter.effect("intent"):
-            self._leased.write(intent=intent, last=self._last, removed=self._removals.recorded)
+            self._leased.write(intent=intent, last=last, removed=self._removals.recorded)
         return intent, began
 
     def _create_after(self, intended: tuple[Intent, float]) -> Credential:
@@ -123,7 +121,7 @@ class Creation:
             if self._world.clock.monotonic() - began <= intent.within and self._leased.left() >= SEND_LIMIT:
                 return intent, began
             if within is not None:
-                intent, began = self._intend(intent.known, within)
+                intent, began = self._intend(intent.known, self._leased.journal.last, within)
         raise Conflict(
             f"No key could be created within {FRESH[-1]:g} s of its intent: the process was paused, or the store took "
             f"longer to write it, {len(FRESH)} times.",
