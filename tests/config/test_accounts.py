@@ -27,6 +27,12 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("{list: [{id: 123456789012}]}", "", 'not as text; quote it: "123456789012"'),
         ("{list: [{id: '123456789012'}, {id: '123456789012'}]}", "", "is listed a second time"),
         ("{list: [{id: '123456789012', role: 'a b'}]}", "", "expected the name or the ARN of a role"),
+        (
+            "{list: [{id: '123456789012', role: 'arn:aws:iam::210987654321:role/a'}]}",
+            "",
+            "line 2: `role`: arn:aws:iam::210987654321:role/a is a role of account 210987654321; this item is about",
+        ),
+        ("{list: [{id: '123456789012', role: [a, 'arn:aws:iam::210987654321:role/a']}]}", "", "is a role of account"),
         ("{list: [{id: '123456789012', role: a, external_id: '(x)'}]}", "", "`external_id`: expected 2 to 1224"),
         ("{list: [{id: '123456789012', ou: prod}]}", "", "expected the ID of an organizational unit"),
         ("{organizations: {role: 'arn:aws:iam::123456789012:role/a'}}", "", "the name of a role that each account has"),
@@ -73,6 +79,7 @@ def test_says_what_is_wrong_with_waves(top: str, expected: str) -> None:
     [
         ({"account_id": "123456789012", "name": "a", "profile": "prod"}, "the account a has no `role`"),
         ({"name": "a", "role": "r"}, "no `account_id`"),
+        ({"account_id": "123456789012", "role": "arn:aws:iam::210987654321:role/a"}, "is a role of account 210987"),
         ({"account_id": "12", "role": "r"}, "is not an AWS account ID"),
     ],
 )

@@ -111,6 +111,7 @@ def _listed(
             own = replace(common, external_id=form.external_id)
         names = [] if form.role is UNSET else [form.role] if isinstance(form.role, str) else form.role
         roles = tuple(_role(name, own, document, (*place, "role")) for name in names)
+        _check_leads_there(roles, form.id, document, (*place, "role"))
         ous = () if form.ou is UNSET else (form.ou,)
         found.append(Account(form.id, form.name or "", ous, form.tags or {}, roles, form.region or ""))
     return tuple(found), lines
@@ -156,6 +157,7 @@ def _from_file(name: str, common: AccountRole, at: str) -> tuple[tuple[Account, 
             )
         own = replace(common, external_id=one.external_id or common.external_id)
         roles = tuple(_role(role, own, document, (*place, "role")) for role in names)
+        _check_leads_there(roles, one.account_id, document, (*place, "role"))
         region = one.regions[0] if len(one.regions) == 1 and one.regions[0] != "all" else ""
         found.append(Account(one.account_id, one.name, (), _tags(one.tags), roles, region))
     return tuple(found), lines
@@ -170,6 +172,16 @@ def _role(name: str, common: AccountRole, document: Document, place: Place) -> A
     if not _ROLE.fullmatch(name):
         raise document.wrong(place, f"`role`: expected the name or the ARN of a role, got {name!r}.")
     return replace(common, name=name)
+
+
+def _check_leads_there(roles: tuple[AccountRole, ...], account: str, document: Document, place: Place) -> None:
+    """Raise ``UsageError`` where the last role is one of another account: the run would act there, as in this one."""
+    if roles and (found := roles[-1].arn(account, "aws").split(":")[4]) != account:
+        raise document.wrong(
+            place,
+            f"`role`: {roles[-1].name} is a role of account {found}; this item is about account {account}.",
+            "Name a role of that account, or correct its ID. Of several roles, the last one must be in the account.",
+        )
 
 
 def _refuse_second(lines: dict[str, str], account: str, at: str) -> None:
