@@ -50,11 +50,11 @@ UNCALLED = "Nothing was called."
     "when it starts. May be repeated.  [default: 1h]",
 )
 @click.option("--outage", metavar="TIME", help="No run takes place for this time, from when a rotation is first due.")
-@click.option("--faults", is_flag=True, help="Let runs meet throttling, lost responses, outages, kills.")
+@click.option("--faults", is_flag=True, help="Let runs meet throttling, lost responses, outages and kills.")
 @click.option(
     "--seed", type=int, default=0, show_default=True, metavar="N", help="The same seed repeats the same result."
 )
-@click.option("--as-found", is_flag=True, help="Begin with the users and keys that IAM lists; it is only read.")
+@click.option("--as-found", is_flag=True, help="Begin with the users and keys that IAM lists. Only IAM is read.")
 @click.option("--html", metavar="FILE", help="Write the timeline as an HTML page, too.")
 @click.option("--path", metavar="PATH", help="Play users below this IAM path, such as /machine-users/.")
 @click.option("--store", metavar="URL", help="The store that holds CURRENT, such as secretsmanager:{user}.")
@@ -90,9 +90,10 @@ def command(
 ) -> int:
     """Play your configuration for many days, in seconds, on a built-in AWS emulator. Nothing real is changed.
 
-    The engine itself performs every rotation and every delivery, on a clock that passes at once. The result says which
-    job would have failed and why, and which rotation would have been late. A store or destination outside Secrets
-    Manager and SSM is played by a secret that stands in for it. Without --as-found, nothing real is read, either.
+    The engine that rotates real keys performs every rotation and every delivery, on a clock that moves forward instead
+    of waiting. The result says which job would have failed and why, and which rotation would have been late. For a
+    store or destination outside Secrets Manager and SSM, a secret on the emulator stands in. Without --as-found,
+    nothing real is read, either.
 
     Exit code: 0 if no job fails and no rotation is late, otherwise 1.
     """

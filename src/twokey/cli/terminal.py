@@ -253,7 +253,7 @@ def block(text: str) -> None:
 
 def fact(text: str, *, holds: bool) -> None:
     """Print a fact that was checked."""
-    mark, code = ("ok", "\x1b[32m") if holds else ("NOT SO", "\x1b[1;31m")
+    mark, code = ("ok", "\x1b[32m") if holds else ("FAILED", "\x1b[1;31m")
     indent = " " * len(f"  {mark}  ")
     first, *further = _wrapped(text, indent, "")
     _say_styled("  ", mark, code, f"  {first}")

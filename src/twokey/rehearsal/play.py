@@ -1,4 +1,4 @@
-"""The rehearsal itself: every scheduled run of every user, in order, on a clock that passes at once."""
+"""The rehearsal itself: every scheduled run of every user, in order, on a clock that does not wait."""
 
 from __future__ import annotations
 

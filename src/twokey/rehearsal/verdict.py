@@ -187,11 +187,11 @@ def _why_late(rotation: Rotation, done: float, actor: Actor, played: Played, opt
     if outage and outage[0] < done and outage[1] > rotation.due:
         last = _oldest_at(done, actor)
         message = (
-            f"No run took place from {day(outage[0])} to {day(outage[1])}. Keys do not end by themselves: no job lost "
-            f"its key, however long that lasts. The oldest key that worked reached {durations.show(_time(last))}; the "
+            f"No run took place from {day(outage[0])} to {day(outage[1])}. Access keys do not expire: no job lost its "
+            f"key, however long an outage lasts. The oldest key that worked reached {durations.show(_time(last))}; the "
             f"window is {durations.exact(policy.window)}."
         )
-        return message, "Have a monitor call when no run took place (heartbeat, or twokey status --check)."
+        return message, "Let a monitor alert you when no run takes place (heartbeat, or twokey status --check)."
     refused = [run for run in rotation.said if run.outcome == "refused" and run.weather is None]
     if refused and refused[-1].reason == "in_use":
         longest = max((jobs.kind.length for jobs in actor.jobs), default=timedelta(0))
