@@ -129,6 +129,16 @@ class TestRotate:
         assert found["one", ""] == ("refused", "wave_stopped")
         assert created(fleet) == []
 
+    def test_begins_nothing_where_a_wave_has_none_of_the_accounts(self, fleet: Fleet) -> None:
+        configure(fleet, WAVES.replace("canary", "canery") % "")
+        ran = twokey("rotate")
+        assert ran.code == 2
+        assert "twokey.yaml line 4: this wave has no account: none is chosen by canery." in ran.err
+        assert not created(fleet)
+        warned = twokey("plan")
+        assert warned.code == 0
+        assert "none of the accounts is chosen by canery" in warned.err
+
     def test_stops_within_a_wave_that_is_the_whole_run(self, fleet: Fleet) -> None:
         for number in range(3):
             fleet.user(CANARY, f"broken-{number}", store=None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,8 @@ class WaveSettings:
     pause: timedelta = timedelta()
     status: bool = True
     check: Hook | None = None
+    at: str = field(default="", compare=False)
+    """The position in the file, as a message begins."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,7 @@ def _wave(form: WaveForm, percent: int, label: Label, document: Document, place:
         pause=timedelta() if form.pause is UNSET else durations.parse(form.pause, at),
         status=form.status,
         check=None if form.check is UNSET else hook(form.check, "check", label),
+        at=f"{document.at(place)}: ",
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from twokey.config.settings import same_name
 from twokey.core.errors import Failed, TwokeyError, UsageError
 from twokey.destinations import address, registry
+from twokey.fleet import waves
 from twokey.fleet.lookup import conclude, no_result, not_covered
 from twokey.fleet.roster import UNCHANGED, Roster, find
 from twokey.inventory.audit import concurrently
@@ -72,6 +73,11 @@ def select_in_accounts(
             state=UNCHANGED,
             remedy="Check the paths (IAM paths look like /machine-users/) and `accounts` of the entries.",
         )
+    more += [
+        f"{wave.at}none of the accounts is chosen by {choice}; this wave goes without it."
+        for wave in settings.waves
+        for choice in waves.without_account(wave, accounts.known)
+    ]
     return Roster(roster.jobs, tuple(missing), (*roster.warnings, *warnings, *more))
 
 

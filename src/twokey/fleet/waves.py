@@ -15,6 +15,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from twokey.core import durations
+from twokey.core.errors import UsageError
 from twokey.core.reasons import Outcome, Reason
 from twokey.rotation.results import Result
 
@@ -96,6 +97,23 @@ def divide(units: Sequence[str], waves: Sequence[WaveSettings], accounts: Sequen
     for index, unit in enumerate(units):
         found[first.get(unit, len(waves))].append(index)
     return found
+
+
+def without_account(wave: WaveSettings, known: Sequence[Account]) -> list[str]:
+    """Return what chooses accounts for a wave, and none of the accounts meets."""
+    return [str(choice) for choice in wave.accounts if not any(map(choice.means, known))]
+
+
+def refuse_empty(waves: Sequence[WaveSettings], known: Sequence[Account]) -> None:
+    """Raise ``UsageError`` for a wave whose accounts are none: what comes after it would begin without its check."""
+    for wave in waves:
+        if wave.accounts and len(missing := without_account(wave, known)) == len(wave.accounts):
+            raise UsageError(
+                f"{wave.at}this wave has no account: none is chosen by {'; '.join(missing)}. The waves after it would "
+                "begin without it.",
+                state="Nothing was changed.",
+                remedy="Correct the ID or the name, or remove the wave.",
+            )
 
 
 def committed(job: Job, result: object) -> datetime | None:
