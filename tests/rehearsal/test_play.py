@@ -282,7 +282,7 @@ class TestTheCommand:
         assert "  ok  no job fails: 288 were played" in lines
         assert "  ok  no rotation is late" in lines
         assert "A secret on the emulator stood in for github:acme/site" in ran.out
-        assert "Who is below /m/ is known to IAM only: two users were invented for each." in ran.out
+        assert "Only IAM knows which users are below /m/: twokey invented two users for each path." in ran.out
 
 
 def test_the_json_document_matches_its_schema_and_ends_with_1_where_a_job_fails(

@@ -206,12 +206,12 @@ def stand_in(user: int, index: int) -> str:
 def _invented(settings: Settings, users: Sequence[str]) -> Iterator[str]:
     """Yield what is to be known of users that stand for those that only IAM knows."""
     if settings.accounts:
-        yield "All users were played in one account; `accounts:` and who is in them were left out."
+        yield "All users were played in one account: `accounts:` was left out."
     paths = [selection.path or "/" for selection in settings.selections if not selection.users]
     if paths and not users:
         yield (
-            f"Who is below {', '.join(dict.fromkeys(paths))} is known to IAM only: two users were invented for each. "
-            "Name some, or add --as-found."
+            f"Only IAM knows which users are below {', '.join(dict.fromkeys(paths))}: twokey invented two users for "
+            "each path. Name users, or add --as-found."
         )
 
 

@@ -230,8 +230,8 @@ def _notes(users: Sequence[report.User], options: Options, *, as_found: bool) ->
     stand_ins = list(dict.fromkeys(one.url for user in users for one in user.destinations if one.stand_in))
     if stand_ins:
         yield (
-            f"A secret on the emulator stood in for {', '.join(stand_ins)}: its limits, and what it does not tell, "
-            "were not played. Hooks, locks and alerts were not, either."
+            f"A secret on the emulator stood in for {', '.join(stand_ins)}: the limits of that service, and what it "
+            "does not reveal, were not played. Neither were hooks, locks and alerts."
         )
     if as_found:
         yield (
