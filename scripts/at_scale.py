@@ -28,7 +28,7 @@ class Assumptions:
     list_cpu_seconds: float = 0.0003  # per user: found, checked against all others
     list_kb: float = 3.0  # of memory per user while they are listed
     list_memory_gb: float = 10.0
-    store_requests: float = 17.0  # to Secrets Manager per user
+    store_requests: float = 12.0  # to Secrets Manager per user
     lambda_gb_second: float = 0.0000133334  # arm64
     lambda_request: float = 0.0000002
     transition: float = 0.000025
