@@ -19,6 +19,7 @@ class TestHelp:
         lines = ran.out.splitlines()
         assert max(map(len, lines)) <= 80
         assert not [line for line in lines if line.endswith("-")]
+        assert not [line for line in lines if line.endswith("...") and line[-4].isalpha()], "a summary is cut off"
         assert ran.out.isascii()
         assert any(line.endswith("Print this help and exit.") for line in lines)
 

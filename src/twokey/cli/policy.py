@@ -58,6 +58,7 @@ def command() -> None:
 @command.command(
     "rotator",
     cls=Command,
+    short_help="Print the policy of the principal that runs twokey.",
     epilog=epilog(
         ("twokey policy rotator", "The policy for every command and all users of ./twokey.yaml."),
         ("twokey policy rotator --command plan --command status", "The policy of a job that only looks."),
@@ -152,6 +153,7 @@ def rotator(
 @command.command(
     "drop-in",
     cls=Command,
+    short_help="Print the policy of the principal that runs the drop-in.",
     epilog=epilog(("twokey policy drop-in /machine-users/", "The policy for the users below this IAM path.")),
 )
 @click.argument("path")
@@ -171,6 +173,7 @@ def drop_in(*, path: str, account: str | None, principal: str, as_format: str, q
 @command.command(
     "machine-user",
     cls=Command,
+    short_help="Print the policy of a machine user.",
     epilog=epilog(
         ("twokey policy machine-user --tier production", "The users of a tier of ./twokey.yaml."),
         ("twokey policy machine-user --role arn:aws:iam::123456789012:role/deploy", "Users that assume one role."),
@@ -208,6 +211,7 @@ def machine_user(*, roles: tuple[str, ...], tier: str | None, config: str | None
 @command.command(
     "role-trust",
     cls=Command,
+    short_help="Print the trust policy of a role.",
     epilog=epilog(
         (
             "twokey policy role-trust --principal arn:aws:iam::123456789012:user/machine-users/ci --external-id acme-1",
@@ -267,6 +271,7 @@ def role_trust(
 @command.command(
     "source-ip",
     cls=Command,
+    short_help="Print a guard: keys work from some networks only.",
     epilog=epilog(
         ("twokey policy source-ip --allow 203.0.113.0/24", "Deny requests from everywhere else."),
         (

@@ -21,8 +21,8 @@ from twokey.cli.over_users import AUDIT_LOG, NO_WAIT, VERBOSE, act
     ),
 )
 @options(SELECTION, OVERRIDES, (VERBOSE, AUDIT_LOG, NO_WAIT))
-@click.option("--plan", "plan_file", metavar="FILE", help="Do what this file of plan --out says, and nothing else.")
-@click.option("--signed-by", metavar="FILE", help="Refuse a plan that is not signed with this key (Ed25519, PEM).")
+@click.option("--plan", "plan_file", metavar="FILE", help="Perform exactly the plan in this file of plan --out.")
+@click.option("--signed-by", metavar="FILE", help="Accept only a plan that this public key verifies (Ed25519, PEM).")
 @click.option("--plan-max-age", metavar="TIME", help="Refuse a plan that is older.  [default: 3d]")
 def command(
     *,
