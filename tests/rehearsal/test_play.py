@@ -107,7 +107,7 @@ class TestOutages:
         assert (result.jobs_failed, result.missed) == (0, 40)
         [late] = user.late
         assert late.late_by >= 20 * 86_400
-        assert "no job lost its key, however long that lasts" in late.message
+        assert "no job lost its key, however long an outage lasts" in late.message
         assert "The oldest key that worked reached 34d" in late.message
         assert user.oldest_key > 34 * 86_400
 
