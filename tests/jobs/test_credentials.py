@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import subprocess
@@ -71,6 +72,26 @@ class TestWithoutARole:
         rig.aws.clear_requests()
         assert who(rig, provided("ci", *configured(tmp_path))).endswith("/ci")
         assert rig.aws.count("iam:*") == 0
+
+    def test_the_user_of_the_jobs_own_account_is_meant_where_several_accounts_have_one(
+        self, rig: Rig, tmp_path: Path
+    ) -> None:
+        rig.settled()
+        own = rig.aws.client("sts").get_caller_identity()["Account"]
+        listed = [{"id": "210987654321", "role": "a"}, {"id": own}, {"id": "345678901234", "role": "a"}]
+        config = {"version": 1, "accounts": {"list": listed}}
+
+        def entry(account: str, store: str) -> dict[str, Any]:
+            return {"users": ["ci"], "accounts": [account], "store": store, "store_account": "central"}
+
+        elsewhere = [entry(one, f"secretsmanager:{one}/{{user}}") for one in ("210987654321", "345678901234")]
+        file = tmp_path / "twokey.yaml"
+        file.write_text(json.dumps({**config, "machine_users": [*elsewhere, entry(own, STORE[1])]}))
+        assert who(rig, provided("ci", "--config", str(file))).endswith("/ci")
+        file.write_text(json.dumps({**config, "machine_users": elsewhere}))
+        ran = twokey("credential-process", "ci", "--config", str(file))
+        assert ran.code == 2
+        assert "no entry covers the user ci of the account that this job runs in." in ran.err
 
     def test_iam_is_asked_where_several_entries_may_cover_the_user(self, rig: Rig, tmp_path: Path) -> None:
         rig.settled()

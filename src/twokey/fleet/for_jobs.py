@@ -9,6 +9,7 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from twokey.core.accounts import Account
 from twokey.core.errors import AccessDenied, ServiceError, UsageError
 from twokey.fleet import on_aws
 from twokey.jobs import instance, session_options
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from twokey.aws.clients import Clients
+    from twokey.config.account_settings import AccountSettings
     from twokey.config.settings import RoleSettings, Selection, Settings
     from twokey.core.model import MachineUser
     from twokey.core.ports import Clock, Roles
@@ -186,22 +188,41 @@ class JobRuntime:
             )
         wanted = same_name(user)
         entries = [one for one in self._settings.selections if not one.leaves_out(user)]
-        for one in entries:
-            for name in one.users:
-                if same_name(name) == wanted:
-                    return one, name
+        named = [(one, name) for one in entries for name in one.users if same_name(name) == wanted]
+        if len(named) > 1 and self._settings.accounts:
+            # Each is about another user of this name: that of the job is in the account of the job.
+            here = self._here(self._settings.accounts)
+            named = [(one, name) for one, name in named if one.is_for(here)]
+            if len(named) != 1:
+                raise self._not_one(user, several=bool(named))
+        if named:
+            return named[0]
         entries = [one for one in entries if not one.users]
         if len(entries) > 1:
             found = self._user(user, "several entries of twokey.yaml may cover it")
             entries = [one for one in entries if one.means(found)]
             user = found.name
+        if len(entries) > 1 and self._settings.accounts:
+            here = self._here(self._settings.accounts)
+            entries = [one for one in entries if one.is_for(here)]
         if len(entries) == 1:
             return entries[0], user
-        raise UsageError(
-            f"{self._settings.source}: "
-            + (f"several entries cover the user {user}." if entries else f"no entry covers the user {user}."),
-            remedy="Name the user in `users` of one entry.",
-        )
+        raise self._not_one(user, several=bool(entries))
+
+    def _here(self, accounts: AccountSettings) -> Account:
+        """Return the account that the job runs in, with what the file says of it; AWS Organizations is not asked."""
+        account = self.sts().account(self.sts().own())[0]
+        return next((one for one in accounts.listed if one.id == account), Account(account))
+
+    def _not_one(self, user: str, *, several: bool) -> UsageError:
+        assert self._settings is not None
+        what = f"{'several entries cover' if several else 'no entry covers'} the user {user}"
+        if not self._settings.accounts:
+            remedy = "Name the user in `users` of one entry."
+        else:
+            what += " of the account that this job runs in"
+            remedy = "Name the store with --store; or name the user in `users` of one entry, and its account by ID."
+        return UsageError(f"{self._settings.source}: {what}.", remedy=remedy)
 
     def _user(self, user: str, why: str) -> MachineUser:
         from twokey.aws.iam import Iam
