@@ -187,6 +187,13 @@ def test_what_is_not_yaml_is_said_with_the_line_and_what_is_expected_there(
         ("path: a", 3, "this entry of `machine_users` has no `store`, which is required."),
         (f"path: a\n    store: {STORE}\n    max_users: 3", 5, "unknown key `max_users`; it belongs at the top of the"),
         (f"path: a\n    store: {STORE}\n    on_empty: ignore", 5, "`on_empty`: expected warn or error, got ignore."),
+        (f"path: a\n    store: {STORE}\n    store_account: own", 5, "`store_account`: expected member or central, got"),
+        (
+            f"path: a\n    store: {STORE}\n    deliver_account: 1",
+            5,
+            "`deliver_account`: expected member or central, got",
+        ),
+        (f"path: a\n    store: {STORE}\non_leak: stop", 5, "`on_leak`: expected report or revoke, got stop."),
         (f"path: a\n    store: {STORE}\n    on_empty: yes", 5, "`on_empty`: expected warn or error, got yes."),
         (f"path: a\n    store: {STORE}\n    except:\n      - a\n      - ''", 7, "`except`: a pattern is empty."),
         (f"path: a\n    store: {STORE}\n    lock: x:y", 5, "`lock`: 'x:y': there is no lock of the kind 'x'"),

@@ -268,6 +268,14 @@ class TestTheCommand:
                 outside.accept()
         return ran
 
+    def test_a_page_that_cannot_be_written_is_said_before_the_play(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        ran = twokey("rehearse", "ci", "--store", "secretsmanager:{user}", "--html", "missing/page.html")
+        assert ran.code == 2
+        assert "--html: missing/page.html cannot be written" in ran.err
+
     def test_it_plays_the_configuration_and_touches_nothing_outside_the_emulator(self, ran: Ran) -> None:
         assert ran.code == 0, ran.out + ran.err
         assert sorted(one.name for one in Path().iterdir()) == ["page.html", "twokey.yaml"]

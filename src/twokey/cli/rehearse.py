@@ -111,7 +111,7 @@ def command(
 
         page.template_of(rehearsal_page.TEMPLATE)  # what is missing is said before the play
     with ExitStack() as stack:
-        file = stack.enter_context(ReportFile(Path(html))) if html else None
+        file = stack.enter_context(ReportFile(Path(html), "--html")) if html else None
         result = rehearsed(settings, users, options, as_found=as_found, quiet=quiet)
         if file:
             file.write(rehearsal_page.render(result))

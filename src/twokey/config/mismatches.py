@@ -38,6 +38,9 @@ _TYPES = re.compile(r"Expected `(\w+)(?: \| \w+)*`, got `(\w+)`")
 _LIMIT = re.compile(r"Expected `(int|array|str)`(?: of length)? (<=|>=) (\d+)")
 _CHOICES = {
     "on_empty": "warn or error",
+    "on_leak": "report or revoke",
+    "store_account": "member or central",
+    "deliver_account": "member or central",
     "only": "all or problems",
     "security": "starttls, tls or none",
     "on_error": "fail or warn",
