@@ -10,8 +10,10 @@ from urllib.parse import parse_qs
 import botocore.session
 import pytest
 from botocore.awsrequest import AWSResponse
+from botocore.client import ClientCreator
 from botocore.exceptions import SSLError
 from botocore.httpsession import URLLib3Session
+from botocore.model import ServiceModel
 from urllib3 import HTTPHeaderDict, HTTPResponse
 
 from aws.test_partitions import HOSTS
@@ -112,6 +114,26 @@ class TestARequest:
         monkeypatch.setenv("AWS_SESSION_TOKEN", "a-token")
         theirs, ours = sent("ssm", "GetParameter")
         assert ours["headers"]["x-amz-security-token"] == theirs["headers"]["x-amz-security-token"] == "a-token"
+
+
+@pytest.mark.usefixtures("_a_key")
+def test_a_protocol_whose_urls_name_the_operation_is_left_to_botocore(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A later botocore may have it for these services: the URL of the first request is that of a read."""
+    model = botocore.session.Session().get_component("data_loader").load_service_model("secretsmanager", "service-2")
+    later = {**model, "metadata": {**model["metadata"], "protocols": ["smithy-rpc-v2-cbor"]}}
+    monkeypatch.setattr(ClientCreator, "_load_service_model", lambda *_: ServiceModel(later, "secretsmanager"))
+    clients, urls = Clients("run"), []
+
+    def stop(request: Any, **_: Any) -> None:
+        urls.append(request.url.rpartition("/")[2])
+        raise _Seen
+
+    clients.client("secretsmanager", once=True).meta.events.register("before-send", stop)
+    operations = ("DescribeSecret", "PutSecretValue", "UpdateSecretVersionStage")
+    for operation in operations:
+        with pytest.raises(_Seen):
+            clients.send("secretsmanager", operation, PARAMETERS[operation])
+    assert urls == [*operations]
 
 
 @pytest.mark.parametrize(("service", "operation"), ALL)

@@ -34,6 +34,9 @@ OPERATIONS = {
 }
 """The operations of a rotation: botocore has no handler that changes their parameters or responses."""
 _SIGNATURE = "v4"
+_PROTOCOLS = ("query", "json")
+"""The protocols whose requests name their operation inside, and all go to one URL. In others, such as Smithy RPC v2
+CBOR, the URL names it: the URL of the first request would send every other one to the first one's operation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +82,11 @@ class Direct:
         self._edge = edge
         self._target: _Target | None = None
         self._model = model = client.meta.service_model
-        self._operations = OPERATIONS.get(model.service_name, set())
+        protocol = model.resolved_protocol
+        self._operations = OPERATIONS.get(model.service_name, set()) if protocol in _PROTOCOLS else set()
         if self._operations:
-            self._serializer = create_serializer(model.resolved_protocol)
-            self._parser = create_parser(model.resolved_protocol)
+            self._serializer = create_serializer(protocol)
+            self._parser = create_parser(protocol)
             client.meta.events.register("before-sign", self._learn)
 
     def can(self, operation: str) -> bool:
