@@ -16,6 +16,11 @@ def rotate_command(user: str, options: str = "") -> str:
     return command("rotate", user, options)
 
 
+def plan_command(options: str) -> str:
+    """Return the command that shows what a rotation would do."""
+    return f"twokey plan {options}"
+
+
 def revoke_command(key_id: str, options: str = "") -> str:
     """Return the command that revokes a key, or goes on with that."""
     return command("revoke", key_id, options)

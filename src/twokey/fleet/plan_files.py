@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from twokey.core.commands import plan_command
 from twokey.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def refuse_with_plan(requested: Overrides) -> None:
     for name, value in options.items():
         if value:
             raise UsageError(
-                f"{name} cannot be combined with --plan.", remedy=f"Make the plan with it: twokey plan {name}."
+                f"{name} cannot be combined with --plan.", remedy=f"Make the plan with it: {plan_command(name)}."
             )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
+from twokey.core.decoding import decoder
 from twokey.core.errors import Refused
 from twokey.core.reasons import Outcome, Reason
 from twokey.planning.binding import Status
@@ -111,7 +112,7 @@ def plan_of(data: bytes, name: str, verify: Callable[[bytes, str], bool] | None 
 def _read(data: bytes, name: str) -> PlanDocument:
     document: Any = None
     try:
-        document = msgspec.json.decode(data, type=PlanDocument)
+        document = decoder(PlanDocument).decode(data)
         same = _text(document).encode() == data
     except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError):
         same = False
