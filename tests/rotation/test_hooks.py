@@ -174,6 +174,7 @@ def test_a_pending_after_waits_for_no_rotation_and_a_rotation_does_not_wait_for_
     hooks.calls()
     before = hooks.rig.held()
     with at_the_time_of(hooks.rig):
+        assert "ci: will be rotated (due)" in twokey("plan").out
         rotate(code=1, reason="hook_failed")
     assert hooks.rig.held() != before
     assert hooks.names() == ["before", "after"]

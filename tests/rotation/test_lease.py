@@ -115,3 +115,11 @@ class TestAnotherHost:
 
         monkeypatch.setattr(Path, "readlink", missing)
         assert leases._host.__wrapped__() != leases._host.__wrapped__()
+
+
+def test_of_a_host_that_may_be_a_copy_ends_by_time_alone() -> None:
+    with leases.ended_by_time_alone():
+        with leases.ended_by_time_alone():
+            assert leases.take("run", NOW).start == ""
+        assert leases.take("run", NOW).start == ""
+    assert leases.take("run", NOW).start == leases._start(os.getpid())
