@@ -118,7 +118,7 @@ def parse(text: str, source: str = "the configuration") -> Configuration:
 def plan(
     configuration: Configuration,
     *users: str,
-    account: Iterable[str] = (),
+    account: Iterable[str] | None = None,
     force: bool = False,
     ignore_last_use: bool = False,
     retire: Iterable[str] = (),
@@ -162,7 +162,7 @@ def plan(
 def rotate(
     configuration: Configuration,
     *users: str,
-    account: Iterable[str] = (),
+    account: Iterable[str] | None = None,
     force: bool = False,
     ignore_last_use: bool = False,
     retire: Iterable[str] = (),
@@ -178,6 +178,8 @@ def rotate(
     warn: Callable[[str], object] | None = None,
 ) -> ResultsDocument:
     """Rotate the keys that are due, of all users of the configuration, or of those that are named.
+
+    ``account`` names accounts of the configuration, by ID or name: one, or several; without it, all are meant.
 
     With ``plan``, do what that file says, and nothing else; raises ``Refused`` for one that does not count.
 
@@ -232,7 +234,7 @@ def rotate(
 def status(
     configuration: Configuration,
     *users: str,
-    account: Iterable[str] = (),
+    account: Iterable[str] | None = None,
     concurrency: int | None = None,
     stop: threading.Event | None = None,
     warn: Callable[[str], object] | None = None,
@@ -283,13 +285,16 @@ def audit(
 
 def _settings(
     configuration: Configuration,
-    account: Iterable[str],
+    account: Iterable[str] | None,
     max_users: int | None,
     max_accounts: int | None,
     concurrency: int | None,
 ) -> Settings:
     settings = _load.limited(configuration.settings, max_users, concurrency)
-    accounts = (account,) if isinstance(account, str) else tuple(account)
+    accounts = (account,) if isinstance(account, str) else tuple(account or ())
+    if account is not None and not accounts:
+        # A program may have chosen them, and found none.
+        raise UsageError("account: no account is named.", remedy="To work in all accounts, leave it out.")
     if accounts or max_accounts is not None:
         from twokey.config.account_settings import selected_by
 

@@ -114,6 +114,7 @@ class TestErrors:
             (lambda found: api.rotate(found, max_users=0), "--max-users"),
             (lambda found: api.status(found, concurrency=1000), "--concurrency"),
             (lambda found: api.status(found, account="one"), "--account"),
+            (lambda found: api.rotate(found, account=[]), "account: no account is named"),
             (lambda found: api.plan(found, sign_with="key.pem"), "--out"),
             (lambda found: api.rotate(found, plan="plan.json", force=True), "--force"),
             (lambda found: api.rotate(found, plan_max_age="1d"), "--plan"),
