@@ -71,7 +71,8 @@ class TestAnOrganization:
         settings = AccountSettings(
             organization=OrganizationSettings(ROLE, **wanted), needs_tags=needs_tags, at="f line 4: "
         )
-        found = of_organization(settings, organization, HOME)
+        self.warned: list[str] = []
+        found = of_organization(settings, organization, HOME, self.warned.append)
         assert [one.roles for one in found] == [() if one.id == HOME else (ROLE,) for one in found]
         return [one.name for one in found], organization.asked
 
@@ -85,6 +86,11 @@ class TestAnOrganization:
     def test_leaves_out_what_is_excluded(self) -> None:
         exclude = (AccountChoice.of("own"), AccountChoice.of("pr*"))
         assert self.chosen(exclude=exclude)[0] == ["test"]
+        assert self.warned == []
+
+    def test_warns_of_an_exception_that_leaves_out_no_account(self) -> None:
+        assert self.chosen(exclude=(AccountChoice.of("prodd"),))[0] == ["prod", "test", "own"]
+        assert self.warned == ["f line 4: `except`: none of the accounts is left out by prodd."]
 
     def test_without_an_account_that_is_meant_is_an_error_with_its_line(self) -> None:
         with pytest.raises(Failed, match=r"^f line 4: The organization has no active account that is selected\."):

@@ -33,6 +33,7 @@ class Accounts:
     def __init__(self, *users: tuple[Account, str], **trouble: TwokeyError) -> None:
         self.known = self.selected = tuple(account for account, _ in users)
         self.trouble = trouble
+        self.warnings: list[str] = []
         self.checked: list[tuple[str, bool]] = []
         self.of = {account.id: Directory(*(user(name, account) for name in names)) for account, names in users}
 
@@ -143,6 +144,14 @@ class TestUsers:
     def test_that_are_none_are_an_error(self) -> None:
         with pytest.raises(Failed, match=r"^None of the 2 accounts has an IAM user that is selected\."):
             found(Accounts((ONE, "a"), (OTHER, "b")), below("/none/"))
+        with pytest.raises(Failed) as error:
+            found(Accounts((ONE, "a")), below("/m/", accounts=(AccountChoice.of("nowhere"),)))
+        assert "none of the accounts is chosen by nowhere" in (error.value.remedy or "")
+
+    def test_come_with_what_has_no_effect_in_the_choice_of_accounts(self) -> None:
+        accounts = Accounts((ONE, "a"))
+        accounts.warnings.append("Nothing is left out.")
+        assert found(accounts, below("/m/")).warnings == ("Nothing is left out.",)
 
     def test_that_are_none_because_no_account_was_reached_are_no_error_of_their_own(self) -> None:
         closed = Failed("It is closed.")

@@ -12,7 +12,7 @@ from twokey.core.model import account_of
 from twokey.fleet.first import KEY_ID
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from twokey.aws.clients import Clients
     from twokey.aws.iam import Iam
@@ -66,6 +66,8 @@ class Accounts:
         self._settings = settings
         self._home_services = home
         self._members: dict[str, Member] = {}
+        self.warnings: list[str] = []
+        """What in the choice of accounts has no effect; complete once ``known`` was read."""
 
     @cached_property
     def _caller(self) -> tuple[str, str]:
@@ -92,7 +94,8 @@ class Accounts:
         settings = self._settings
         if settings.organization is None:
             return settings.listed
-        return of_organization(settings, Organization(self._home_services.clients), self.home)
+        organization = Organization(self._home_services.clients)
+        return of_organization(settings, organization, self.home, self.warnings.append)
 
     @cached_property
     def selected(self) -> tuple[Account, ...]:
@@ -172,16 +175,23 @@ class Accounts:
             )
 
 
-def of_organization(settings: AccountSettings, organization: ListsAccounts, home: str) -> tuple[Account, ...]:
+def of_organization(
+    settings: AccountSettings, organization: ListsAccounts, home: str, warn: Callable[[str], None] = lambda _: None
+) -> tuple[Account, ...]:
     """Return the accounts of an organization that the settings mean; that of twokey itself needs no role.
 
-    Raises ``Failed`` where there are none.
+    Raises ``Failed`` where there are none. An exception that no account meets is a warning: an account that was to be
+    left out may not be.
     """
     wanted = settings.organization
     assert wanted is not None
+    listed = list(organization.accounts(wanted.ous, tags=bool(wanted.tags) or settings.needs_tags))
+    for choice in wanted.exclude:
+        if not any(map(choice.means, listed)):
+            warn(f"{settings.at}`except`: none of the accounts is left out by {choice}.")
     found = [
         replace(one, roles=() if one.id == home else (wanted.role,))
-        for one in organization.accounts(wanted.ous, tags=bool(wanted.tags) or settings.needs_tags)
+        for one in listed
         if all(one.tags.get(key) == value for key, value in wanted.tags)
         and not any(choice.means(one) for choice in wanted.exclude)
     ]

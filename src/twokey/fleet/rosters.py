@@ -71,14 +71,16 @@ def select_in_accounts(
         raise Failed(
             f"None of the {len(selected)} accounts has an IAM user that is selected.",
             state=UNCHANGED,
-            remedy="Check the paths (IAM paths look like /machine-users/) and `accounts` of the entries.",
+            remedy=" ".join(
+                [*warnings, "Check the paths (IAM paths look like /machine-users/) and `accounts` of the entries."]
+            ),
         )
     more += [
         f"{wave.at}none of the accounts is chosen by {choice}; this wave goes without it."
         for wave in settings.waves
         for choice in waves.without_account(wave, accounts.known)
     ]
-    return Roster(roster.jobs, tuple(missing), (*roster.warnings, *warnings, *more))
+    return Roster(roster.jobs, tuple(missing), (*accounts.warnings, *roster.warnings, *warnings, *more))
 
 
 UNCHANGED_THERE = "Nothing was changed in it."
