@@ -18,6 +18,7 @@ from twokey.aws.clock import ServiceClock
 from twokey.config.settings import Settings
 from twokey.config.wave_settings import StopSettings, WaveSettings
 from twokey.core.accounts import Account, AccountChoice
+from twokey.core.errors import Failed
 from twokey.core.hooks import Hook
 from twokey.core.model import MachineUser, UserKey
 from twokey.core.reasons import Outcome, Reason
@@ -25,6 +26,7 @@ from twokey.fleet import waves
 from twokey.fleet.lookup import no_result
 from twokey.fleet.pool import stopped
 from twokey.fleet.roster import Job, Roster
+from twokey.fleet.rosters import account_failed
 from twokey.fleet.run import Ended, Run
 from twokey.rotation.results import Result
 
@@ -155,6 +157,15 @@ class TestALimit:
             left_out(C, why, "2 users"),
             missing,
         )
+
+    def test_is_reached_without_one_where_no_user_of_the_wave_ended_well(self) -> None:
+        why = "wave 1 of 2, none of its users ended well"
+        broken = account_failed(A, Failed("It is closed."))
+        for run in (InWaves(), InWaves(job(B), job(C), failed=(broken,))):
+            run.outcome = refused
+            found = run.run(wave(A, status=True), limit=StopSettings(5))
+            assert run.begun == (["a"] if len(run.jobs) == 3 else [])
+            assert found.results[-2 - len(run.failed) :][:2] == (left_out(B, why), left_out(C, why))
 
     def test_counts_the_users_of_one_wave_only_and_none_that_ended_well(self) -> None:
         run = InWaves(job(A), job(A, "x"), job(B), job(C))

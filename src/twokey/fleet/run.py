@@ -143,6 +143,8 @@ class Run:
             found, interrupted = self._wave(theirs, tally, work, observer)
             results += found
             later = [jobs[index] for part in parts[number + 1 :] for index in part]
+            if later and self.settings.waves[number].status and tally.bad and not any(map(waves.ended_well, found)):
+                tally.stop("none of its users ended well")
             if not interrupted and later and not tally.stopped:
                 interrupted = self._between(self.settings.waves[number], theirs, found, tally, announce)
             if interrupted:

@@ -116,6 +116,11 @@ def refuse_empty(waves: Sequence[WaveSettings], known: Sequence[Account]) -> Non
             )
 
 
+def ended_well(result: object) -> bool:
+    """Return whether a user neither failed nor was refused."""
+    return not (isinstance(result, Result) and result.outcome in BAD)
+
+
 def committed(job: Job, result: object) -> datetime | None:
     """Return when a user's latest rotation was committed, as the result shows it; None if it does not."""
     if not isinstance(result, Result) or result.next_due is None or result.outcome in BAD:
