@@ -92,8 +92,9 @@ def test_a_long_json_document_is_printed_whole_in_pieces(
     monkeypatch.setattr(terminal, "_PIECE", piece)
 
     terminal.say_json(document)
+    terminal.say_json(document[start : start + 3] for start in range(0, len(document), 3))
 
-    assert capsys.readouterr().out == document + "\n"
+    assert capsys.readouterr().out == (document + "\n") * 2
 
 
 def test_every_printer_cleans(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

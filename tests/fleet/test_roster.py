@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -22,6 +22,11 @@ from twokey.fleet.roster import (
     too_many_accounts,
 )
 from twokey.planning.policy import RotationPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from twokey.fleet.roster import Targets
 
 ONE, OTHER = UserKey("123456789012", "ci"), UserKey("210987654321", "ci")
 
@@ -58,11 +63,16 @@ class TestDistinct:
             Roster.of_accounts([Roster((job(ONE),)), Roster((job(ONE),))])
 
 
+def check_all_apart(users: Mapping[UserKey, Targets], *known: Job) -> None:
+    by_key = {one.user.key: one for one in known}
+    check_apart([by_key.get(key) or job(key) for key in users], lambda one: users[one.user.key])
+
+
 class TestApart:
     def test_both_users_are_checked(self) -> None:
-        check_apart({ONE: [("ssm:/a", frozenset({"a"}))], OTHER: [("ssm:/b", frozenset({"b"}))]})
+        check_all_apart({ONE: [("ssm:/a", frozenset({"a"}))], OTHER: [("ssm:/b", frozenset({"b"}))]})
         with pytest.raises(UsageError) as caught:
-            check_apart({ONE: [("github:o/r", frozenset({"r"}))], OTHER: [("github:o/R", frozenset({"r"}))]})
+            check_all_apart({ONE: [("github:o/r", frozenset({"r"}))], OTHER: [("github:o/R", frozenset({"r"}))]})
         assert caught.value.message == (
             "123456789012/ci and 210987654321/ci would write to the same destination: github:o/R (as github:o/r)."
         )
@@ -70,14 +80,16 @@ class TestApart:
 
     def test_two_users_of_one_account_need_the_user_in_the_url(self) -> None:
         with pytest.raises(UsageError) as caught:
-            check_apart({ONE: [("ssm:/a", frozenset({"a"}))], UserKey(ONE.account, "cd"): [("ssm:/a", frozenset("a"))]})
+            check_all_apart(
+                {ONE: [("ssm:/a", frozenset({"a"}))], UserKey(ONE.account, "cd"): [("ssm:/a", frozenset("a"))]}
+            )
         assert caught.value.message == "ci and cd would write to the same destination: ssm:/a."
         assert "{account}" not in caught.value.remedy
         assert "{user}" in caught.value.remedy
 
     def test_one_user_twice(self) -> None:
         with pytest.raises(UsageError, match=r"^ci, twice, would write to the same destination: ssm:/a\.") as caught:
-            check_apart({ONE: [("ssm:/a", frozenset({"a"})), ("ssm:/a", frozenset({"a"}))]})
+            check_all_apart({ONE: [("ssm:/a", frozenset({"a"})), ("ssm:/a", frozenset({"a"}))]})
         assert caught.value.remedy.startswith("Remove one of the two, or, where it holds variables, ")
 
     def test_the_remedy_is_one_that_tells_the_two_users_apart(self) -> None:
@@ -87,7 +99,7 @@ class TestApart:
             (UserKey(ONE.account, "a-b"), UserKey(ONE.account, "a_b"), "{USER} is A_B for both. Put {user} into "),
         ):
             with pytest.raises(UsageError) as caught:
-                check_apart({key: [("github:o/r", frozenset({"r"}))] for key in (one, other)})
+                check_all_apart({key: [("github:o/r", frozenset({"r"}))] for key in (one, other)})
             assert caught.value.remedy.startswith(remedy)
 
     def test_the_error_begins_with_where_the_file_names_the_second_of_them(self) -> None:
@@ -98,7 +110,7 @@ class TestApart:
                 OTHER: [(url, frozenset({url})) for url in (second.store, *second.deliver)],
             }
             with pytest.raises(UsageError, match=rf"^{at}123456789012/ci and 210987654321/ci would write "):
-                check_apart(users, [second])
+                check_all_apart(users, second)
 
 
 @pytest.mark.parametrize(

@@ -54,10 +54,8 @@ def command(*, destination: str, yes: bool, no_wait: bool, verbose: bool, **para
 
     def report(results: Sequence[Result]) -> int:
         from twokey.cli import results_view
-        from twokey.reports import documents
 
-        document = documents.results_document(results)
-        return results_view.report(results, document, as_json=flags.as_json, quiet=flags.quiet)
+        return results_view.report(results, as_json=flags.as_json, quiet=flags.quiet)
 
     from twokey.cli import progress
 

@@ -74,7 +74,6 @@ def command(
     _check(settings, source, target)
 
     from twokey.cli import progress, results_view
-    from twokey.reports import documents
 
     def work(run: Run, audit: Auditing) -> Callable[[Job, Listener], Result]:
         return _move(run, audit, source, target, unread=former_unread)
@@ -86,7 +85,7 @@ def command(
         return roster
 
     def report(results: Sequence[Result]) -> int:
-        return results_view.report(results, documents.results_document(results), as_json=as_json, quiet=quiet)
+        return results_view.report(results, as_json=as_json, quiet=quiet)
 
     steps = progress.Steps(verbose=verbose, quiet=quiet)
     return over_users(flags, settings, work, report, select=select, audit_log=settings.audit_log, steps=steps)

@@ -104,7 +104,6 @@ def act(
     from twokey.core.errors import TwokeyError
     from twokey.fleet import commands
     from twokey.fleet.alerting import Alerting
-    from twokey.reports import documents
 
     whole = command == "rotate" and not flags.users and decide is None
     alerting = Alerting(settings, command, lambda failure: terminal.tell(f"Warning: {failure}"), whole=whole)
@@ -113,9 +112,8 @@ def act(
         return commands.rotating(run, audit, alerting, requested, wait=wait, decide=decide)
 
     def report(results: Sequence[Result]) -> int:
-        document = documents.results_document(results)
         alerting.ended(results)
-        return results_view.report(results, document, as_json=flags.as_json, quiet=flags.quiet)
+        return results_view.report(results, as_json=flags.as_json, quiet=flags.quiet)
 
     steps = progress.Steps(verbose=verbose, quiet=flags.quiet)
     try:

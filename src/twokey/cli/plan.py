@@ -79,6 +79,6 @@ def _report(previews: Sequence[Preview], flags: Flags, *, detailed_exitcode: boo
     # The message speaks of the store, which comes first.
     states = [[state for state in entry.destinations[1:] if state.outcome != "held"] for entry in document.results]
     code = results_view.report(
-        results, document, as_json=flags.as_json, quiet=flags.quiet, actions=actions, states=states
+        results, document.results, as_json=flags.as_json, quiet=flags.quiet, actions=actions, states=states
     )
     return ExitCode.PLANNED if detailed_exitcode and code == ExitCode.DONE and any(actions) else code

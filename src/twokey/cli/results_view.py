@@ -10,10 +10,10 @@ from twokey.cli import repeats, result_words, results_table, terminal
 from twokey.fleet.names import Names
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from twokey.core.errors import ExitCode
-    from twokey.reports.documents import DestinationStateEntry
+    from twokey.reports.documents import DestinationStateEntry, OutcomeEntry
     from twokey.rotation.results import Result
 
     Rows = Sequence[Sequence[str]]
@@ -22,20 +22,23 @@ if TYPE_CHECKING:
 
 def report(
     results: Sequence[Result],
-    document: object,
+    entries: Iterable[OutcomeEntry] | None = None,
     *,
     as_json: bool,
     quiet: bool,
     actions: Rows | None = None,
     states: Sequence[Sequence[DestinationStateEntry]] | None = None,
 ) -> ExitCode:
-    """Print how a run ended, or what is planned with ``actions``, in the requested form; return its exit code."""
+    """Print how a run ended, or what is planned with ``actions``, in the requested form; return its exit code.
+
+    ``entries``: those of the document, where they are not those of a rotation.
+    """
     from twokey.reports import documents
     from twokey.rotation.results import exit_code
 
     planned = actions is not None
     if as_json:
-        terminal.say_json(documents.encode(document))
+        terminal.say_json(documents.encode_results(entries or map(documents.result_entry, results)))
     elif not quiet:
         show_results(results, actions, states)
         show_summary(results, planned=planned)

@@ -37,23 +37,35 @@ def say(text: str = "") -> None:
     sys.stdout.write(clean(text) + "\n")
 
 
-def say_json(document: str) -> None:
+def say_json(document: str | Iterable[str]) -> None:
     """Print a JSON document on stdout: the same document, with unsafe characters written as JSON escapes them.
 
-    So are those that the encoding of stdout may not have. Written in pieces: a document may have many megabytes.
+    So are those that the encoding of stdout may not have. Written in pieces, also one that is given in parts: a
+    document may have many megabytes.
     """
     unsafe = UNSAFE if (sys.stdout.encoding or "utf-8").lower().startswith("utf") else _UNSAFE_WITHOUT_UNICODE
-    for lines in _pieces(document):
-        sys.stdout.write("\n".join(unsafe.sub(_escape_in_json, line) for line in lines.split("\n")) + "\n")
+    for lines in _pieces([document] if isinstance(document, str) else document):
+        sys.stdout.write("\n".join(unsafe.sub(_escape_in_json, line) for line in lines.split("\n")))
 
 
-def _pieces(document: str) -> Iterator[str]:
-    """Split a document at line breaks. A piece has many lines, because each write goes to the file at once."""
-    start = 0
-    while (end := document.find("\n", start + _PIECE)) >= 0:
-        yield document[start:end]
-        start = end + 1
-    yield document[start:]
+def _pieces(parts: Iterable[str]) -> Iterator[str]:
+    """Join or split the parts of a document, with a line break at its end.
+
+    A piece has many lines, because each write goes to the file at once.
+    """
+    piece: list[str] = []
+    length = 0
+    for part in parts:
+        piece.append(part)
+        length += len(part)
+        if length <= _PIECE:
+            continue
+        text, start = "".join(piece), 0
+        while (end := text.find("\n", start + _PIECE)) >= 0:
+            yield text[start : end + 1]
+            start = end + 1
+        piece, length = [text[start:]], len(text) - start
+    yield "".join((*piece, "\n"))
 
 
 def refuse_page(output: str | None) -> None:

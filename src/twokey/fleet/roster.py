@@ -241,21 +241,28 @@ def check_distinct(jobs: Sequence[Job]) -> None:
         users[key] = job
 
 
-def check_apart(users: Mapping[UserKey, Targets], jobs: Sequence[Job] = ()) -> None:
+def check_apart(jobs: Sequence[Job], targets: Callable[[Job], Targets]) -> None:
     """Raise ``UsageError`` if two users, or two destinations of one user, would write the same.
 
-    ``jobs`` tell where the file names the destinations.
+    ``targets`` returns those of a user, and is asked again about the one that an error names: to keep the names of
+    all would take as much memory as the run itself.
     """
-    named = Names(users)
-    positions = {job.user.key: (job.at(job.store), *map(job.at, job.deliver)) for job in jobs}
-    writers: dict[str, tuple[UserKey, str]] = {}
-    for key, targets in users.items():
-        for index, (name, written) in enumerate(targets):
+    writers: dict[str, Job] = {}
+    for job in jobs:
+        own: dict[str, str] = {}
+        for index, (name, written) in enumerate(targets(job)):
             for one in written:
-                if one in writers:
-                    at = next(iter(positions.get(key, ())[index : index + 1]), "")
-                    raise _overlap(writers[one], (key, name), named, at)
-                writers[one] = (key, name)
+                other = writers.setdefault(one, job)
+                if other is not job:
+                    also = next(theirs for theirs, each in targets(other) if one in each)
+                elif one in own:
+                    also = own[one]
+                else:
+                    own[one] = name
+                    continue
+                at = next(map(job.at, (job.store, *job.deliver)[index : index + 1]), "")
+                named = Names(each.user.key for each in jobs)
+                raise _overlap((other.user.key, also), (job.user.key, name), named, at)
 
 
 @contextmanager

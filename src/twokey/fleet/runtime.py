@@ -127,7 +127,7 @@ class Runtime:
         """
         from twokey.fleet.roster import check_apart
 
-        check_apart({job.user.key: self.targets(job) for job in roster.jobs}, roster.jobs)
+        check_apart(roster.jobs, self.targets)
         return roster
 
     def targets(self, job: Job) -> Targets:

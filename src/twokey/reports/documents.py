@@ -16,7 +16,7 @@ from twokey.reports.trace import Trace
 from twokey.reports.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from twokey.permissions.findings import Finding as LintFinding
     from twokey.planning.destination_states import DestinationState
@@ -328,9 +328,26 @@ DOCUMENTS: dict[str, type] = {
 }
 
 
+_BREAK = "\n"
+
+
 def encode(document: object) -> str:
     """Return a document as indented JSON text."""
     return msgspec.json.format(msgspec.json.encode(document), indent=2).decode()
+
+
+def encode_results(entries: Iterable[OutcomeEntry]) -> Iterator[str]:
+    """Yield the text of a document of these results and their summary, entry by entry, as ``encode`` returns it.
+
+    The document of a whole fleet and its text would take more memory than the results themselves.
+    """
+    counts, before = dict.fromkeys(OUTCOMES, 0), '{\n  "results": ['
+    for entry in entries:
+        counts[entry.outcome] += 1
+        yield f"{before}\n    {encode(entry).replace(_BREAK, _BREAK + '    ')}"
+        before = ","
+    end = "\n  ]" if before == "," else f"{before}]"
+    yield f'{end},\n  "summary": {encode(counts).replace(_BREAK, _BREAK + "  ")}\n}}'
 
 
 def schema(name: str) -> dict[str, Any]:
@@ -344,7 +361,7 @@ def schema(name: str) -> dict[str, Any]:
 
 def results_document(results: Iterable[Result]) -> ResultsDocument:
     """Return the document of a rotation."""
-    entries = [_entry(result) for result in results]
+    entries = [result_entry(result) for result in results]
     return ResultsDocument(entries, summary(entry.outcome for entry in entries))
 
 
@@ -405,7 +422,8 @@ def state_entries(states: Iterable[DestinationState]) -> list[DestinationStateEn
     return [DestinationStateEntry(one.destination, one.state, one.message or None) for one in states]
 
 
-def _entry(result: Result) -> ResultEntry:
+def result_entry(result: Result) -> ResultEntry:
+    """Return the entry of one user in the document of a rotation."""
     return ResultEntry(**_outcome(result), destinations=destination_entries(result), warnings=list(result.warnings))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -88,7 +89,7 @@ def unchanged(observation: Observation, decision: Plan) -> Result:
         observation.user,
         decision.outcome,
         decision.reason,
-        decision.message,
+        sys.intern(decision.message),  # of most users of a large run, it is the same
         decision.current,
         decision.last,
         next_due=decision.next_due,
