@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,7 +11,8 @@ from twokey.cli import drop_in, emulator
 from twokey.cli.signals import terminable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import threading
+    from collections.abc import Callable, Iterator
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -52,3 +53,19 @@ def test_that_is_ignored_from_the_start_does_not_end_the_emulator(number: signal
     ended = emulator._end_event()
     signal.raise_signal(number)
     assert not ended.is_set()
+
+
+@pytest.mark.parametrize("ending", [emulator._end_event, lambda: _held(drop_in.Signals()).stop])
+def test_that_arrives_while_the_program_begins_to_wait_ends_it_all_the_same(
+    ending: Callable[[], threading.Event],
+) -> None:
+    ended = ending()
+    lock: Any = vars(ended)["_cond"]
+    with lock:  # as ``wait`` holds it
+        signal.raise_signal(signal.SIGTERM)
+    assert ended.wait(20)
+
+
+def _held(signals: drop_in.Signals) -> drop_in.Signals:
+    signals.held = True
+    return signals

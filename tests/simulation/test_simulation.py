@@ -224,7 +224,7 @@ def _unverified(patch: pytest.MonkeyPatch) -> None:
 
 
 def _no_intent(patch: pytest.MonkeyPatch) -> None:
-    def intend(self: Any, known: tuple[str, ...]) -> Any:
+    def intend(self: Any, known: tuple[str, ...], _last: str) -> Any:
         return Intent(known, self._world.clock.now()), self._world.clock.monotonic()
 
     patch.setattr(Creation, "_intend", intend)

@@ -93,9 +93,9 @@ def test_overtaken_while_suspended_harms_nothing_afterwards(
 
 
 def test_suspended_between_its_check_and_its_write_is_fenced_by_the_lock_alone(rig: Rig, tmp_path: Path) -> None:
-    """The history is read twice in preflight, and once more right before the pair is written."""
+    """The parameters are read for the fifth time right before the pair is written."""
     workspace = prepare(rig, tmp_path, LOCKED)
-    at = rig.aws.weather.add(Rule("ssm:GetParameterHistory", nth=3, effect="hold_after"))
+    at = rig.aws.weather.add(Rule("ssm:GetParameters", nth=5, effect="hold_after"))
     stopped = workspace.begin("rotate", "--json", program=STOPPED_CLOCK)
     rig.aws.weather.wait_until_held(300)
     suspend(stopped)

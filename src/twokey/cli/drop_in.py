@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import signal
 import sys
-import threading
 import uuid
 from functools import partial
 from pathlib import Path
@@ -17,7 +16,7 @@ from twokey import __version__, drop_in
 from twokey.cli import terminal
 from twokey.cli.help import Command, epilog
 from twokey.cli.main import run
-from twokey.cli.signals import handle
+from twokey.cli.signals import Ending, handle
 from twokey.core.errors import TwokeyError
 from twokey.core.secret import Hidden
 from twokey.drop_in.managed import managed as managed_users
@@ -108,15 +107,15 @@ class Signals:
     """Ends the process at a signal; once ``held`` is set, between two steps: every secret is output first."""
 
     def __init__(self) -> None:
-        self.stop = threading.Event()
+        self.stop = Ending()
         self.held = False
         self.exit_code = 0
         handle(self._end, signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def _end(self, number: int, _frame: FrameType | None) -> None:
-        first = not self.stop.is_set()
+        first = not self.exit_code
         self.exit_code = 128 + number
-        self.stop.set()
+        self.stop.end()
         if not self.held:
             raise SystemExit(self.exit_code)
         if first:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 import signal
-import threading
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from twokey.emulator import Emulator
-from twokey.cli.signals import handle
+from twokey.cli.signals import Ending, handle
 
 
 @click.command(
@@ -108,12 +107,12 @@ def command(
         aws.stop()
 
 
-def _end_event() -> threading.Event:
+def _end_event() -> Ending:
     """Return an event that SIGINT and SIGTERM set, so that both end the program with exit code 0."""
-    ended = threading.Event()
+    ended = Ending()
 
     def end(_number: int, _frame: FrameType | None) -> None:
-        ended.set()
+        ended.end()
 
     handle(end, signal.SIGINT, signal.SIGTERM)
     return ended

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import sys
-import threading
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,7 +12,7 @@ from twokey.cli import terminal
 from twokey.cli.help import Command, epilog
 from twokey.cli.job_options import JOB, JobFlags, mask, mask_texts, opened
 from twokey.cli.options import options
-from twokey.cli.signals import handle
+from twokey.cli.signals import Ending, handle
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -39,10 +38,10 @@ def command(*, port: int, **parameters: Any) -> int:
     from twokey.jobs.endpoint import Endpoint
     from twokey.jobs.refreshing import Refreshing
 
-    flags, stop = JobFlags(**parameters), threading.Event()
+    flags, stop = JobFlags(**parameters), Ending()
 
     def end(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
+        stop.end()
 
     runtime, source = opened(flags)
     credentials = Refreshing(source, runtime.clients.clock, terminal.tell, mask)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
+import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -20,6 +22,27 @@ def handle(handler: Callable[[int, Any], object], *numbers: signal.Signals) -> d
     return {
         number: signal.signal(number, handler) for number in numbers if signal.getsignal(number) is not signal.SIG_IGN
     }
+
+
+class Ending(threading.Event):
+    """An event that a signal handler can set.
+
+    Python runs the handler between any two steps of the main thread, which may be about to wait for this very event,
+    and so hold its lock: to set it there would wait for that lock for ever. Another thread wakes up those that wait.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ended = False
+
+    def end(self) -> None:
+        """Set the event, in a signal handler."""
+        self._ended = True
+        _thread.start_new_thread(self.set, ())
+
+    def is_set(self) -> bool:
+        """Say whether it is set."""
+        return self._ended or super().is_set()
 
 
 @contextmanager
