@@ -82,7 +82,7 @@ release-files: $(READY) $(DEPLOY)/.ready ## wheel, source, SBOM and SHA256SUMS, 
 	@$(BIN)/python scripts/release_files.py
 
 # A library that the service does not know would be left out otherwise, and the audit would seem clean.
-audit: $(DEPLOY)/.ready ## compare the locked libraries with known vulnerabilities; asks pypi.org
+audit: $(DEPLOY)/.ready ## compare the locked libraries with known vulnerabilities; asks the Python Package Index
 	$(DEPLOY)/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements/runtime.txt
 
 bench: $(READY) ## every figure of performance, as a ratio in the same run
