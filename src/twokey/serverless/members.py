@@ -1,6 +1,7 @@
 """An account and the names of its users, as ``list`` found them.
 
 A chunk is run without asking AWS Organizations again: a thousand functions at a time would exceed its request rate.
+Which role is assumed is not kept: the configuration says so, and no program that can write to the bucket.
 """
 
 from __future__ import annotations
@@ -10,30 +11,24 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from twokey.core.accounts import Account, AccountRole
+from twokey.core.accounts import Account
+from twokey.core.errors import UsageError
 from twokey.serverless import events
 
 if TYPE_CHECKING:
+    from twokey.config.account_settings import AccountSettings
     from twokey.config.settings import Settings
     from twokey.serverless.objects import Bucket, Keys
 
 
-class RoleRecord(msgspec.Struct):
-    """A role to assume."""
-
-    name: str
-    external_id: str
-    tags: list[tuple[str, str]]
-
-
 class AccountRecord(msgspec.Struct):
-    """An account."""
+    """An account. ``in_role``: a role is assumed in it, as in every account of an organization but twokey's own."""
 
     id: str
     name: str
     ous: list[str]
     tags: dict[str, str]
-    roles: list[RoleRecord]
+    in_role: bool
     region: str
 
 
@@ -46,8 +41,9 @@ class Members(msgspec.Struct):
 
 def record(account: Account) -> AccountRecord:
     """Return an account as it is kept."""
-    roles = [RoleRecord(one.name, one.external_id, list(one.tags)) for one in account.roles]
-    return AccountRecord(account.id, account.name, list(account.ous), dict(account.tags), roles, account.region)
+    return AccountRecord(
+        account.id, account.name, list(account.ous), dict(account.tags), bool(account.roles), account.region
+    )
 
 
 def read_members(bucket: Bucket, keys: Keys, account: str) -> Members:
@@ -58,11 +54,23 @@ def read_members(bucket: Bucket, keys: Keys, account: str) -> Members:
 
 
 def only(settings: Settings, members: Members) -> Settings:
-    """Return the settings for this account alone."""
+    """Return the settings for this account alone; raises ``UsageError`` where they do not list it any more."""
     found = members.account
     if settings.accounts is None or found is None:
         return settings
-    roles = tuple(AccountRole(one.name, one.external_id, tuple(one.tags)) for one in found.roles)
-    account = Account(found.id, found.name, tuple(found.ous), found.tags, roles, found.region)
-    accounts = replace(settings.accounts, listed=(account,), organization=None, only=())
+    accounts = replace(settings.accounts, listed=(_account(settings.accounts, found),), organization=None, only=())
     return replace(settings, accounts=accounts)
+
+
+def _account(settings: AccountSettings, found: AccountRecord) -> Account:
+    if settings.organization is not None:
+        roles = (settings.organization.role,) if found.in_role else ()
+        return Account(found.id, found.name, tuple(found.ous), found.tags, roles, found.region)
+    for account in settings.listed:
+        if account.id == found.id:
+            return account
+    raise UsageError(
+        f"The configuration does not list the account {found.id} any more.",
+        state="Nothing was changed in it.",
+        remedy="Start another execution.",
+    )
