@@ -10,6 +10,10 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 _OURS = "twokey."
 
@@ -37,9 +41,10 @@ _FILTERS: dict[int, _NotOfTwokey] = {}
 
 
 def _is_twokey_calling() -> bool:
-    frame = sys._getframe()  # noqa: SLF001  ``inspect`` costs an import, and reads source files
-    while frame := frame.f_back:  # type: ignore[assignment]
+    frame: FrameType | None = sys._getframe()  # noqa: SLF001  ``inspect`` costs an import, and reads source files
+    while frame is not None:
         name = frame.f_globals.get("__name__", "")
         if name.startswith(_OURS) and name != __name__:
             return True
+        frame = frame.f_back
     return False
