@@ -71,6 +71,6 @@ def _account(settings: AccountSettings, found: AccountRecord) -> Account:
             return account
     raise UsageError(
         f"The configuration does not list the account {found.id} any more.",
-        state="Nothing was changed in it.",
+        state="Nothing was changed.",
         remedy="Start another execution.",
     )
