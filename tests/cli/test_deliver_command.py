@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from support import forked
 from support.commands import twokey
+from support.ptys import in_terminal
 from twokey.emulator import Rule
 
 if TYPE_CHECKING:
@@ -124,17 +121,10 @@ class TestWithAConfiguration:
 
     @pytest.mark.parametrize(("answer", "code"), [("y", 0), ("n", 2), ("", 2)])
     def test_asks_the_operator_at_a_terminal(self, users: Rig, answer: str, code: int) -> None:
-        ours, theirs = pty.openpty()
-        command = [str(forked.programs() / "twokey"), "deliver", "site", "--to", "ssm:/nightly/{user}"]
-        environment = {name: value for name, value in os.environ.items() if name != "CI"} | {"TERM": "xterm"}
-        with subprocess.Popen(command, stdin=theirs, stderr=theirs, stdout=subprocess.PIPE, env=environment) as process:
-            os.close(theirs)
-            os.write(ours, f"{answer}\n".encode())
-            process.communicate()
-        shown = os.read(ours, 65536).decode()
-        os.close(ours)
-        assert process.returncode == code
-        assert "Deliver there once? [y/N]" in shown
+        with in_terminal("deliver", "site", "--to", "ssm:/nightly/{user}", columns=100) as terminal:
+            terminal.read_until("Deliver there once? [y/N]")
+            terminal.type(answer)
+            assert terminal.read_all() == code
         assert bool(changes(users)) == (code == 0)
 
     def test_adds_a_destination_that_the_file_gives_to_nobody_where_the_operator_says_so(self, users: Rig) -> None:

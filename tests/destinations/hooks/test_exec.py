@@ -456,6 +456,16 @@ def alive(process: int) -> bool:
         return False
 
 
+class Clock:
+    """A clock that stands until a program has written a file, and is then an hour ahead: its time is up."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def monotonic(self) -> float:
+        return time.monotonic() + 3600 if self._file.exists() else 0.0
+
+
 def gone(process: int) -> bool:
     """Wait a moment for a process to go."""
     for _ in range(1500):
@@ -484,6 +494,7 @@ class TestTime:
         self, folder: Folder, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(child, "TERMINATION_WAIT", 120)
+        monkeypatch.setattr(child, "time", Clock(folder.path / "pids.json"))
         program = self.family(folder, "time.sleep(60)", timeout="2s")
         began = time.monotonic()
         error = failure(program, fresh_credential())
@@ -494,6 +505,7 @@ class TestTime:
 
     def test_that_is_up_ends_what_does_not_listen(self, folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(child, "TERMINATION_WAIT", 0.3)
+        monkeypatch.setattr(child, "time", Clock(folder.path / "pids.json"))
         program = self.family(
             folder, "time.sleep(60)", "preexec_fn=lambda: signal.signal(15, signal.SIG_IGN)", timeout="2s"
         )
@@ -504,13 +516,16 @@ class TestTime:
         assert isinstance(failure(program, fresh_credential()), Ambiguous)
         assert all(gone(process) for process in folder.read("pids.json"))
 
-    def test_that_is_up_leaves_a_moment_to_clean_up(self, folder: Folder) -> None:
+    def test_that_is_up_leaves_a_moment_to_clean_up(self, folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(child, "TERMINATION_WAIT", 120)
+        monkeypatch.setattr(child, "time", Clock(folder.path / "ready"))
         program = folder.program("""\
             import pathlib, signal, sys, time
             def clean(*_):
                 pathlib.Path(__file__).with_name("cleaned").touch()
                 sys.exit(0)
             signal.signal(signal.SIGTERM, clean)
+            pathlib.Path(__file__).with_name("ready").touch()
             time.sleep(60)
             """, timeout="2s")  # fmt: skip
         assert isinstance(failure(program, fresh_credential()), Ambiguous)
