@@ -25,14 +25,21 @@ help: ## say what can be made
 demo: $(READY) ## the whole rotation, on an AWS of its own: no account, nothing to set up
 	@$(BIN)/twokey demo
 
-test: lint check ## lint, types and every test
+# Types are looked at while the tests wait; what is wrong with them is told at the end, where it is seen.
+test: $(READY) ## lint, types and every test
+	@mkdir -p build
+	@$(MAKE) --no-print-directory lint > build/lint.txt 2>&1 & lint=$$!; \
+		$(MAKE) --no-print-directory check; tests=$$?; wait $$lint; lint=$$?; \
+		cat build/lint.txt; exit $$((tests + lint))
 
 lint: $(READY) ## formatting, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+# Each process of the tests collects all of them. In a clone in which none has run, one compiles them for the others.
 check: $(READY) ## every test, or those of T: make check T=tests/planning
+	@[ -n "$(T)" ] || [ -d tests/__pycache__ ] || $(BIN)/pytest --collect-only -q > /dev/null || true
 	$(BIN)/pytest $(PARALLEL) $(T)
 
 quick: $(READY) ## what to run between two edits: lint, types, and the tests that need neither AWS nor a process
