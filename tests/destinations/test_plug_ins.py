@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
 import textwrap
 from typing import TYPE_CHECKING
 
 import pytest
 
 from docs import pages
+from support import forked
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,28 +39,19 @@ ILLEGAL = "ssm:/not a name/{user}"
 """It ends each run, before anything is called: settings are checked in their order."""
 
 
-def twokey(site: Path, url: str) -> subprocess.CompletedProcess[str]:
-    """Run a command that delivers to this URL and then to an illegal one."""
-    arguments = ["plan", "ci", "--store", "file:{user}.json", "--to", url, "--to", ILLEGAL]
-    environment = {**os.environ, "PYTHONPATH": str(site), "PYTHONDONTWRITEBYTECODE": "1"}
-    return subprocess.run(
-        [sys.executable, "-m", "twokey", *arguments],
-        env=environment,
-        cwd=site,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+def twokey(site: Path, *arguments: str) -> tuple[int, str, str]:
+    """Run a command in that directory, where Python finds packages; return its exit code and what it prints."""
+    with forked.start(*arguments, cwd=site, env=os.environ) as run:
+        out, err = run.communicate(300)
+        return run.wait(), out, err
 
 
 def refusal(site: Path, url: str = "locker:{user}") -> str:
-    """Return the error of a command that ends with a usage error and shows no traceback."""
-    ended = twokey(site, url)
-    assert ended.returncode == 2, ended
-    assert "Traceback" not in ended.stderr
-    assert ended.stdout == ""
-    return ended.stderr
+    """Return the error of a command that delivers to this URL and then to an illegal one, and so is a usage error."""
+    code, out, err = twokey(site, "plan", "ci", "--store", "file:{user}.json", "--to", url, "--to", ILLEGAL)
+    assert (code, out) == (2, ""), err
+    assert "Traceback" not in err
+    return err
 
 
 @pytest.mark.parametrize(
@@ -156,11 +146,9 @@ def test_one_that_cannot_be_used_does_not_get_in_the_way_of_other_connections(
 ) -> None:
     install(tmp_path, BROKEN, ENTRY)
     (tmp_path / "twokey.yaml").write_text(CONNECTIONS.replace("NAME", name))
-    command = [sys.executable, "-m", "twokey", "plan"]
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    ended = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert ended.returncode == 2
-    assert expected in ended.stderr.replace("\n", " ")
+    code, _, err = twokey(tmp_path, "plan")
+    assert code == 2
+    assert expected in err.replace("\n", " ")
 
 
 def test_the_page_for_authors_imports_the_facade_and_the_contract_only() -> None:
