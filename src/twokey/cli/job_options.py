@@ -44,7 +44,7 @@ JOB = (
         help="Assume this role: an ARN, a name in the key's account, or an entry of roles: in twokey.yaml. Repeated, "
         "each role is assumed with the credentials of the one before.",
     ),
-    click.option("--external-id", metavar="ID", help="The external id that the trust policies of the roles require."),
+    click.option("--external-id", metavar="ID", help="The external ID that the trust policies of the roles require."),
     click.option("--session-name", metavar="NAME", help="The session's name.  [default: after the CI job]"),
     click.option("--source-identity", metavar="NAME", help="The source identity, which all sessions of a chain keep."),
     click.option("--tag", "tags", metavar="K=V", multiple=True, help="A tag of the last session; may be repeated."),

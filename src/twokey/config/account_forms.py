@@ -30,7 +30,7 @@ Role = Annotated[
         examples=["TwokeyMember", "arn:aws:iam::123456789012:role/TwokeyMember"],
     ),
 ]
-ExternalId = Annotated[str, _about("The external id that the trust policy of the role requires.", minLength=2)]
+ExternalId = Annotated[str, _about("The external ID that the trust policy of the role requires.", minLength=2)]
 
 
 class OrganizationForm(
@@ -56,7 +56,7 @@ class AccountForm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         Role | list[Role] | UnsetType,
         _about("The role to assume, or several, one after the other. Without it, the account is that of twokey."),
     ] = UNSET
-    external_id: Annotated[ExternalId | UnsetType, _about("The external id of its roles.")] = UNSET
+    external_id: Annotated[ExternalId | UnsetType, _about("The external ID of its roles.")] = UNSET
     tags: Annotated[Tags | UnsetType, _about("Its tags, for entries that choose accounts by them.")] = UNSET
     ou: Annotated[Ou | UnsetType, _about("Its organizational unit, for entries that choose accounts by it.")] = UNSET
     region: Annotated[
@@ -77,7 +77,7 @@ class AccountsForm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         UNSET
     )
     external_id: Annotated[
-        ExternalId | UnsetType, _about("The external id of all roles that have none of their own.")
+        ExternalId | UnsetType, _about("The external ID of all roles that have none of their own.")
     ] = UNSET
     session_tags: Annotated[
         dict[str, str] | UnsetType,

@@ -178,7 +178,7 @@ class RoleEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """A role that jobs assume, with what it requires."""
 
     arn: Annotated[str, _about("The ARN of the role.", pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/")]
-    external_id: Annotated[str | UnsetType, _about("The external id that its trust policy requires.")] = UNSET
+    external_id: Annotated[str | UnsetType, _about("The external ID that its trust policy requires.")] = UNSET
     duration: Annotated[
         str | UnsetType, _about("How long a session lasts, 15m to 12h, without --duration.", "1h", **_DURATION)
     ] = UNSET

@@ -102,7 +102,7 @@ class RoleRequest:
     """A session of a role, as a job requests it.
 
     ``policy`` is the JSON of a session policy; ``claims`` describes the OIDC token, if it is requested with one.
-    ``external_id_setting``: where the operator sets the external id.
+    ``external_id_setting``: where the operator sets the external ID.
     """
 
     arn: str

@@ -29,7 +29,7 @@ _ROLE = re.compile(r"(?:[\x21-\x2e\x30-\x7e]+/)*[\w+=,.@-]{1,64}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class SessionOptions:
-    """What a job requests of the last role's session; the external id is sent to every role that has none of its own.
+    """What a job requests of the last role's session; the external ID is sent to every role that has none of its own.
 
     ``duration`` is None where it is not set.
     """
@@ -80,7 +80,7 @@ def session_name(text: str, what: str = "--session-name") -> str:
 
 
 def external_id(text: str, what: str = "--external-id") -> str:
-    """Return an external id; raises ``UsageError`` for what STS does not accept."""
+    """Return an external ID; raises ``UsageError`` for what STS does not accept."""
     return _matching(_EXTERNAL_ID, text, what, "2 to 1224 letters, digits and +=,.@:/_-")
 
 

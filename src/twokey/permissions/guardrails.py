@@ -72,7 +72,7 @@ def only() -> Statement:
 def trust_of_users(principals: Sequence[str], *, external_id: str = "") -> Document:
     """Return the trust policy of a role that these users, roles or accounts may assume.
 
-    Raises ``UsageError`` for a wildcard, for another invalid principal, and for an invalid external id.
+    Raises ``UsageError`` for a wildcard, for another invalid principal, and for an invalid external ID.
     """
     for one in principals:
         if not (_PRINCIPAL.fullmatch(one) or _ACCOUNT.fullmatch(one)):
