@@ -11,11 +11,13 @@ import pytest
 from support.commands import twokey
 from support.fleets import HOME, MACHINE_USERS, ONE, OTHER, ROLE, Fleet
 from support.roles import policy
+from twokey.aws import iam as iam_calls
 from twokey.aws.iam import Iam
 from twokey.aws.member import MemberClients
 from twokey.aws.roles import Sessions
 from twokey.core.accounts import Account, AccountRole
 from twokey.core.errors import TwokeyError
+from twokey.emulator import Rule
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -174,6 +176,39 @@ class TestAnAccountThatCannotBeReached:
         assert "region eu-central-1" in lines[ids["region"]]
         assert "iam:ListUsers" in lines[ids["denied"]]
         assert {fleet.aws.count("iam:CreateAccessKey")} == {2}
+
+    @pytest.mark.parametrize(
+        ("operation", "code", "status", "hint"),
+        [
+            # What AWS responds for a suspended account: STS does not say why; an open session ends at other services.
+            ("sts:AssumeRole", "AccessDenied", 403, "suspended"),
+            ("iam:ListUsers", "OptInRequired", 403, "suspended"),
+            ("sts:AssumeRole", "Throttling", 400, "throttle"),
+            ("iam:*", "Throttling", 400, "throttle"),
+        ],
+    )
+    def test_during_the_whole_run(
+        self, fleet: Fleet, monkeypatch: pytest.MonkeyPatch, operation: str, code: str, status: int, hint: str
+    ) -> None:
+        monkeypatch.setattr(iam_calls, "PATIENCE", 0.05)
+        for account in (ONE, OTHER):
+            fleet.role(account)
+            fleet.user(account, "ci")
+        rule = Rule(operation, times=None, effect="error_before", status=status, code=code, message="Refused.")
+        if operation == "sts:AssumeRole":  # twokey's own account asks for it
+            rule.target = f"*:{ONE}:role/*"
+        else:
+            rule.account = ONE
+        fleet.aws.weather.add(rule)
+        fleet.configure(LIST)
+        ran = twokey("rotate")
+        assert ran.code == 1
+        [line] = [line for line in ran.out.splitlines() if line.startswith(ONE)]
+        assert line.startswith(f"{ONE}: failed (error). The account one ({ONE}) is left out: ")
+        assert hint in line
+        assert "Nothing was changed in it." in line
+        assert fleet.held(OTHER) == fleet.ids(OTHER)[-1]
+        assert fleet.aws.count("iam:CreateAccessKey") == 1
 
     def test_of_a_list_without_a_role(self, fleet: Fleet) -> None:
         fleet.configure(f'{{list: [{{id: "{HOME}"}}, {{id: "{ONE}", name: one}}]}}')

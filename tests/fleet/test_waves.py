@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -191,6 +193,36 @@ class TestBetween:
         assert told == ["The next wave begins in 1m."]
         waves.wait(timedelta(minutes=10), now - timedelta(minutes=11), clock, stop, told.append)
         assert sum(slept) == 60
+
+    def test_ctrl_c_in_the_pause_begins_no_wave_and_the_next_run_continues(
+        self, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        slept: list[float] = []
+
+        def sleep(_clock: ServiceClock, seconds: float) -> None:
+            if threading.current_thread() is not threading.main_thread():
+                return  # a user's rotation
+            slept.append(seconds)
+            if len(slept) == 1:
+                signal.raise_signal(signal.SIGINT)
+
+        configure(fleet, WAVES % ", pause: 1h")
+        monkeypatch.setattr(ServiceClock, "sleep", sleep)
+        ran = twokey("rotate", "--json")
+        assert ran.code == 130
+        assert ran.err.index("The next wave begins in ") < ran.err.index("Interrupted. What was done stands")
+        others = dict.fromkeys(("one", "two", "three"), ("failed", "stopped"))
+        assert {account: found for (account, _), found in outcomes(ran).items()} == {
+            "canary": ("rotated", "due"),
+            **others,
+        }
+        assert created(fleet) == ["canary"]
+        # The next run waits for what is left of the pause, once, and goes on with the second wave.
+        ran = twokey("rotate", "--json")
+        assert ran.code == 0, ran.out
+        assert len(slept) > 3000
+        found = {account: outcome for (account, _), (outcome, _) in outcomes(ran).items()}
+        assert found == {"canary": "not_due", **dict.fromkeys(others, "rotated")}
 
     def test_an_old_wave_is_not_checked_again(
         self, fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

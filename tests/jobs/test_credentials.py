@@ -244,8 +244,8 @@ class TestWhatGoesWrong:
     def test_a_wrong_external_id(self, rig: Rig) -> None:
         condition = {"StringEquals": {"sts:ExternalId": "agreed"}}
         make_role(rig.aws, "strict", f"arn:aws:iam::{rig.aws.account_id}:root", condition=condition)
-        assert "it requires an external id" in self.failing("--role", "strict")
-        assert "the external id does not match" in self.failing("--role", "strict", "--external-id", "guessed")
+        assert "it requires an external ID" in self.failing("--role", "strict")
+        assert "the external ID does not match" in self.failing("--role", "strict", "--external-id", "guessed")
 
     def test_a_role_that_requires_mfa(self, rig: Rig) -> None:
         condition = {"Bool": {"aws:MultiFactorAuthPresent": "true"}}

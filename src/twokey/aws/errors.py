@@ -40,6 +40,8 @@ _THROTTLED = {
 }
 _DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError", "KMSAccessDenied"}
 """KMSThrottling and KMSAccessDenied: what SNS says of the key of an encrypted topic ("Publish")."""
+_NOT_SERVED = "OptInRequired"
+"""The access key needs a subscription for the service ("Common error types", IAM API Reference)."""
 _ABSENT = {"NoSuchEntity", "ResourceNotFoundException", "ParameterNotFound", "ParameterVersionNotFound", "NoSuchKey"}
 _WRONG_CONFIGURATION = (
     boto.ConfigParseError,
@@ -188,6 +190,13 @@ def _by_code(code: str, message: str, status: int, request: _Request) -> Service
         )
     if code in _DENIED or (status == 403 and "not authorized" in message):
         return denied(request.action, request.resource or "*", f"{code}: {message}", request.quoted)
+    if code == _NOT_SERVED:
+        return ServiceRejected(
+            f"{request.name}: AWS does not serve the account ({code}): most likely, it is suspended, closed, or not "
+            "activated.",
+            state="AWS rejected it: it had no effect.",
+            remedy="Check the state of the account. If it is closed for good, remove it from the configuration.",
+        )
     if code in _ABSENT:
         return NotFound(f"{request.name}: {request.quoted(message) or 'it does not exist.'}")
     return None

@@ -88,10 +88,12 @@ def _denied(request: RoleRequest, message: str, trust_policy: Callable[[], str |
         return _not_trusted(request, who, policy or "")
     return RoleRefused(
         f"{who} may not assume the role {_path(request.arn)} of account {_account(request.arn)}, and AWS does not say "
-        "why: the role does not exist, its trust policy refuses, or the caller's own policy does not allow it.",
+        "why: the role does not exist, its trust policy refuses, the caller's own policy does not allow it, or the "
+        "account is suspended.",
         state=NOTHING_ISSUED,
         remedy=f"Check in this order: the ARN {request.arn}; that the trust policy names the caller, and that its "
-        f"conditions ({request.external_id_setting}) are met; that the caller is allowed sts:AssumeRole on the role.",
+        f"conditions ({request.external_id_setting}) are met; that the caller is allowed sts:AssumeRole on the role; "
+        "that the account is active.",
     )
 
 
@@ -112,17 +114,17 @@ def _not_trusted(request: RoleRequest, who: str, policy: str) -> RoleRefused:
     problem, remedy = (
         "it does not name the caller, or one of its conditions is not met",
         (
-            f"Name the caller in the trust policy of {request.arn}, or meet its conditions, such as an external id "
+            f"Name the caller in the trust policy of {request.arn}, or meet its conditions, such as an external ID "
             f"({request.external_id_setting}), MFA, a source IP."
         ),
     )
     if request.external_id:
-        remedy = f"Name the caller in the trust policy of {request.arn}, and compare the external id that it requires."
+        remedy = f"Name the caller in the trust policy of {request.arn}, and compare the external ID that it requires."
     if "MultiFactorAuth" in policy:
         problem = "it requires MFA, which the access key of a program never has"
-        remedy = "Use a role without that condition for programs, limited by the source IP or an external id."
+        remedy = "Use a role without that condition for programs, limited by the source IP or an external ID."
     elif "sts:ExternalId" in policy:
-        problem = "the external id does not match" if request.external_id else "it requires an external id"
+        problem = "the external ID does not match" if request.external_id else "it requires an external ID"
         remedy = f"Set {request.external_id_setting} to the value in the condition on sts:ExternalId."
     return RoleRefused(
         f"{who} may not assume the role {role}: the role's trust policy refuses. Most likely, {problem}.",

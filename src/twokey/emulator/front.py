@@ -67,7 +67,7 @@ class Front:
             }
         )
         if self._world.weather.admits(account, call.service):
-            rules = self._world.weather.matching(call.name, target)
+            rules = self._world.weather.matching(call.name, target, account)
             effects = [rule.effect for rule in rules]
             delivery = self._through_weather(call, rules, disconnected)
         else:

@@ -35,7 +35,8 @@ EFFECTS = frozenset(
 class Rule:
     """A fault or delay that applies to some requests.
 
-    `operation` is a pattern such as `iam:CreateAccessKey`, `iam:*` or `*`; `target` one for the named user or secret.
+    `operation` is a pattern such as `iam:CreateAccessKey`, `iam:*` or `*`; `target` one for the named user or secret,
+    `account` one for the account whose credentials sign the request.
     The rule applies from the `nth` matching request on, `times` times (None: without end);
     with `probability` it applies to each of those requests by chance.
     `status`, `code` and `message` belong to the error effects, `status` also to `html`;
@@ -52,6 +53,7 @@ class Rule:
     message: str = "The request processing has failed because of an unknown error, exception or failure."
     seconds: float = 0.0
     target: str = "*"
+    account: str = "*"
     hits: int = field(default=0, compare=False)
     seen: int = field(default=0, compare=False)
 
@@ -60,9 +62,10 @@ class Rule:
         if self.effect not in EFFECTS:
             raise ValueError(f"unknown effect {self.effect!r}; expected one of {', '.join(sorted(EFFECTS))}")
 
-    def matches(self, name: str, target: str | None, chance: Callable[[], float]) -> bool:
+    def matches(self, name: str, target: str | None, account: str | None, chance: Callable[[], float]) -> bool:
         """Count a matching request, and say whether the rule applies to it."""
-        if not fnmatch.fnmatchcase(name, self.operation) or not fnmatch.fnmatchcase(target or "", self.target):
+        patterns = ((name, self.operation), (target or "", self.target), (account or "", self.account))
+        if not all(fnmatch.fnmatchcase(value, pattern) for value, pattern in patterns):
             return False
         self.seen += 1
         if self.seen < self.nth or (self.times is not None and self.hits >= self.times):
@@ -183,10 +186,10 @@ class Weather:
             bucket = self._buckets.setdefault((account, service), Bucket(limit.rate, limit.burst))
             return bucket.take(self._clock.seconds())
 
-    def matching(self, name: str, target: str | None) -> list[Rule]:
+    def matching(self, name: str, target: str | None, account: str | None) -> list[Rule]:
         """The rules that apply to this request, in the order in which they were added."""
         with self._lock:
-            return [rule for rule in self.rules if rule.matches(name, target, self._random.random)]
+            return [rule for rule in self.rules if rule.matches(name, target, account, self._random.random)]
 
     def hold(self, disconnected: Callable[[], bool]) -> None:
         """Hold the calling request until `release`, or until its client has disconnected."""
