@@ -867,9 +867,16 @@ RULES = (
     Rule(
         "accounts: users of two accounts do not share a store",
         "config/account_rules.py",
-        "if template is not None and not names_account(template) and _is_shared(key, template, selection):",
+        "if template is not None and not names_account(template) and selection.is_shared(key, template):",
         "if False:",
         FLEET,
+    ),
+    Rule(
+        "accounts: users of two entries do not share a store, whatever a run selects",
+        "config/shared_stores.py",
+        "    if first.account != second.account or not same:\n",
+        "    if False:\n",
+        ("tests/config/test_shared_stores.py",),
     ),
     Rule(
         "accounts: a user's store is in the account of the user",

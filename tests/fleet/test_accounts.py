@@ -103,6 +103,18 @@ class TestCentralStores:
         assert "two accounts" in ran.err
         assert "{account}" in ran.err
 
+    def test_compares_entries_of_accounts_that_the_run_does_not_select(self, fleet: Fleet) -> None:
+        home = f'{{list: [{{id: "{HOME}"}}, {{id: "{ONE}", name: one, role: {ROLE}}}]}}'
+        entries = "".join(
+            f"  - {{path: /machine-users/, accounts: ['{account}'], store: 'secretsmanager:keys/{{user}}'{more}}}\n"
+            for account, more in ((HOME, ""), (ONE, ", store_account: central"))
+        )
+        fleet.configure(home, f"machine_users:\n{entries}")
+        ran = twokey("rotate", "--account", "one")
+        assert ran.code == 2
+        assert f"a user of the account {ONE} and a user of the account {HOME}" in ran.err
+        assert fleet.aws.count("sts:AssumeRole") == 0
+
     def test_refuses_a_name_that_two_accounts_have(self, fleet: Fleet) -> None:
         fleet.configure(LIST.replace("other", "One"), CENTRAL.replace("{account}", "{account_name}"))
         ran = twokey("plan")

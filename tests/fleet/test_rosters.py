@@ -40,6 +40,9 @@ class Accounts:
     def identify(self) -> None:
         pass
 
+    def check_stores(self, selections: object) -> None:
+        pass
+
     def check(self, account: Account, *, in_region: bool) -> None:
         self.checked.append((account.name, in_region))
         if account.name in self.trouble:

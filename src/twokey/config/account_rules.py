@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from twokey.core.errors import UsageError
-from twokey.destinations import registry
 from twokey.destinations.address import names_account
 
 if TYPE_CHECKING:
@@ -19,10 +18,10 @@ def check(selection: Selection, label: Label, entry: Entry, accounts: AccountSet
     if accounts is None:
         _check_without(label, entry)
         return
-    if _is_one(selection, accounts):
+    if only_account(selection, accounts):
         return
     for key, template in (("store", selection.store), ("lock", selection.lock)):
-        if template is not None and not names_account(template) and _is_shared(key, template, selection):
+        if template is not None and not names_account(template) and selection.is_shared(key, template):
             raise UsageError(
                 f"{label(key)}: `{template}` would be the same for users of one name in two accounts, and each user's "
                 "key would overwrite the other's there.",
@@ -40,14 +39,8 @@ def _check_without(label: Label, entry: Entry) -> None:
             )
 
 
-def _is_one(selection: Selection, accounts: AccountSettings) -> bool:
-    """Return whether the entry can mean no more than one account."""
+def only_account(selection: Selection, accounts: AccountSettings) -> str:
+    """Return the id of the account whose users an entry selects; empty where there may be more than one."""
     if len(accounts.listed) == 1:
-        return True
-    return len(selection.accounts) == 1 and bool(selection.accounts[0].id)
-
-
-def _is_shared(key: str, template: str, selection: Selection) -> bool:
-    """Return whether a URL means the same for all accounts: all do but those in the AWS account of each user."""
-    in_aws = key == "lock" or registry.kind_of(registry.parse(template).scheme).resources is not None
-    return selection.store_account == "central" or not in_aws
+        return accounts.listed[0].id
+    return selection.accounts[0].id if len(selection.accounts) == 1 else ""

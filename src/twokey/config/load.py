@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from twokey.config import account_rules, accounts, alerting, arithmetic, hooks, targets, waves
+from twokey.config import account_rules, accounts, alerting, arithmetic, hooks, shared_stores, targets, waves
 from twokey.config.mismatches import decode
 from twokey.config.schema import CONCURRENCY, DURATIONS, MAX_USERS, MOST_CONCURRENCY, Entry, Form, Rules
 from twokey.config.settings import (
@@ -86,12 +86,14 @@ def _settings(document: Document) -> Settings:
         selection = _selection(entry, defaults, label, document, place, schedule)
         account_rules.check(selection, label, entry, several)
         entries.append((selection, label))
+    selections = together(entries)
+    shared_stores.check(selections, several)
     in_waves = waves.waves(form.waves, document, several=several is not None)
     audit_at = _label(document, ())("audit_log")
     audit_log = None if form.audit_log is msgspec.UNSET else AuditFile(Path(form.audit_log), audit_at)
     connections = targets.connections(document, form.connections or {})
     return Settings(
-        together(entries),
+        selections,
         form.max_users,
         form.concurrency,
         document.name,
@@ -104,7 +106,7 @@ def _settings(document: Document) -> Settings:
         on_leak=form.on_leak,
         github_webhook_secret=form.github_webhook_secret or None,
         secret_at=document.at(("github_webhook_secret",)) if form.github_webhook_secret else "",
-        accounts=several and accounts.with_choices(several, [*(one for one, _ in entries), *in_waves]),
+        accounts=several and accounts.with_choices(several, [*selections, *in_waves]),
         waves=in_waves,
         stop_after=waves.stop_after(form.stop_after, document),
     )

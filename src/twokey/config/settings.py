@@ -71,6 +71,14 @@ class Selection:
             return False
         return user.path.startswith(self.path or "/") and not self.leaves_out(user.name)
 
+    def is_shared(self, key: str, template: str) -> bool:
+        """Return whether a URL means the same for all accounts: all do but those in the AWS account of each user."""
+        from twokey.destinations import registry
+
+        in_aws = key == "lock" or registry.kind_of(registry.parse(template).scheme).resources is not None
+        which = self.deliver_account if key == "deliver" else self.store_account
+        return which == "central" or not in_aws
+
     def leaves_out(self, name: str) -> bool:
         """Return whether one of its patterns excludes a name."""
         return any(_matches(name, pattern) for pattern in self.exclude)
@@ -313,7 +321,9 @@ def _check_destinations(selection: Selection, label: Label, shared: dict[object,
         _refuse_second(own, template, where, message, _ONE_OF_THEM)
         # A template with a field may differ from entry to entry: what it means is known once the users are listed.
         if without_fields(template) == template:
-            _refuse_second(shared, (template, selection.accounts), where, message, _OWN_NAMES)
+            # In the accounts of two entries' users, one URL in AWS means two things.
+            accounts = () if selection.is_shared(key, template) else selection.accounts
+            _refuse_second(shared, (template, accounts), where, message, _OWN_NAMES)
 
 
 def _refuse_second(seen: dict[object, str], key: object, where: str, message: str, remedy: str = _ONE_ENTRY) -> None:

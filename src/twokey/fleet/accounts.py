@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from twokey.config import shared_stores
 from twokey.core.accounts import Account, chosen
 from twokey.core.errors import Failed, ServiceRejected, UsageError
 from twokey.core.model import account_of
@@ -123,6 +124,14 @@ class Accounts:
     def selections(self, selections: Sequence[Selection], account: Account) -> list[Selection]:
         """Return the entries that are about an account; none where it is not one of the configuration."""
         return [one for one in selections if account in self.known and one.is_for(account)]
+
+    def check_stores(self, selections: Sequence[Selection]) -> None:
+        """Raise ``UsageError`` where users of twokey's own account and of another would meet in one store.
+
+        The file alone does not show it: it does not say which account that is.
+        """
+        home = next((one for one in self.known if one.id == self.home), None)
+        shared_stores.check(selections, self._settings, home, self._home_services.clients.region)
 
     def one(self, targets: Sequence[str]) -> Account:
         """Return the account of a command that works in one only: the selected one, or that of these key ids.

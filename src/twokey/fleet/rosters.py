@@ -55,6 +55,7 @@ def select_in_accounts(
     # Asked first: credentials that AWS does not accept are one error, and not one for each account.
     accounts.identify()
     _check_names(accounts.known, settings.selections)
+    accounts.check_stores(settings.selections)
     failed, warnings = conclude(_without_account(accounts.known, settings.selections))
 
     def look(account: Account) -> _Part:
