@@ -11,7 +11,7 @@ import pytest
 
 from support.canaries import suspicious
 from support.commands import Ran, twokey
-from twokey.cli import rehearse
+from twokey.cli import rehearse, rehearse_view
 from twokey.config.load import from_flags, load
 from twokey.core.errors import UsageError
 from twokey.emulator import Emulator
@@ -122,6 +122,9 @@ class TestOutages:
         [late] = result.users[0].late
         assert (late.due, late.done) == (0, None)
         assert not result.well
+        [late] = rehearsed(tmp_path, settings=settings, days=1, every=6 * HOUR, outage=12 * HOUR).users[0].late
+        assert "No run took place" in late.message
+        assert "reached" not in late.message, "there was no key whose age could be named"
 
     def test_one_that_lasts_to_the_end_leaves_the_rotation_undone(self, tmp_path: Path) -> None:
         result = rehearsed(tmp_path, days=20, every=timedelta(hours=12), outage=90 * DAY)
@@ -143,6 +146,19 @@ class TestFaults:
         assert {"rotated", "killed", "completed", "refused"} <= outcomes
         again = rehearsed(tmp_path, deliver=["github:acme/site"], **options)
         assert documents.encode(again) == documents.encode(result)
+
+    def test_what_met_the_first_of_the_runs_is_not_taken_for_why_they_refuse(self, tmp_path: Path) -> None:
+        # With this seed, the run in which LAST is first in use meets errors; those after it meet nothing.
+        jobs = (JobKind(20 * DAY, 6 * HOUR),)
+        result = rehearsed(tmp_path, jobs=jobs, days=37, every=timedelta(hours=6), faults=True)
+        [user] = result.users
+        refused = next(run for run in user.runs if run.outcome == "refused")
+        assert refused.weather is not None
+        [late] = user.late
+        assert late.message.startswith("It was refused: LAST is still in use: key B (Active, ")
+        assert "set the window to at least 45d" in late.remedy
+        [strip] = [line for line in rehearse_view.strips(user, result, 74).values() if "?" in line]
+        assert strip.count("?") > 10, "every run that refuses is marked"
 
     def test_runs_that_are_not_played_would_have_done_nothing(self, tmp_path: Path) -> None:
         options: dict[str, Any] = {
@@ -289,6 +305,7 @@ class TestTheCommand:
         assert max(map(len, strips)) <= 80
         assert "  ok  no job fails: 288 were played" in lines
         assert "  ok  no rotation is late" in lines
+        assert "Each letter beside CURRENT and LAST is a key. R rotated." in lines
         assert "A secret on the emulator stood in for github:acme/site" in ran.out
         assert "Only IAM knows which users are below /m/: twokey invented two users for each path." in ran.out
 

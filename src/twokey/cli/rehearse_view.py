@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from twokey.reports.rehearsal import Key, Rehearsal, Run, User
 
 T = TypeVar("T")
+LEGEND = {"R": "rotated", "r": "LAST retired", "?": "refused", "!": "failed or killed", "-": "no run"}
 MARKS = {"failed": "!", "killed": "!", "rotated": "R", "completed": "R", "retired": "r", "refused": "?"}
 """What stands in the line of runs, the most important first."""
 BEFORE = 10
@@ -27,10 +28,12 @@ MOST_USERS = 20
 def show(result: Rehearsal) -> None:
     """Print what a rehearsal showed."""
     strips = min(LONGEST_STRIP, max(20, terminal.width() - BEFORE - 1))
-    terminal.headline(f"{result.days} days, a run every {_time(result.every)}{_conditions(result)}")
+    days = "1 day" if result.days == 1 else f"{result.days:,} days"
+    terminal.headline(f"{days}, a run every {_time(result.every)}{_conditions(result)}")
     shown = sorted(result.users, key=lambda user: (not user.failures, not user.late))[:MOST_USERS]
     for user in shown:
         _user(user, result, strips)
+    _legend(shown, result, strips)
     if len(result.users) > len(shown):
         terminal.say()
         terminal.paragraph(f"{len(result.users) - len(shown)} more users are in the JSON document and on the page.")
@@ -42,6 +45,15 @@ def _conditions(result: Rehearsal) -> str:
     outage = result.outage
     without = f", none from {day(outage.since)} to {day(outage.until)}" if outage else ""
     return f"{without}{', with faults' if result.faults else ''}"
+
+
+def _legend(users: Sequence[User], result: Rehearsal, width: int) -> None:
+    marks = {mark for user in users for mark in _runs(user.runs, result, width)}
+    shown = [f"{mark} {meaning}" for mark, meaning in LEGEND.items() if mark in marks]
+    if any(user.failures for user in users):
+        shown.append("x jobs failed")
+    terminal.say()
+    terminal.paragraph(f"Each letter beside CURRENT and LAST is a key. {', '.join(shown)}.", "")
 
 
 def _user(user: User, result: Rehearsal, width: int) -> None:
@@ -94,6 +106,9 @@ def _runs(runs: Sequence[Run], result: Rehearsal, width: int) -> str:
         index = min(width - 1, run.at * width // end)
         if mark in order and (line[index] not in order or order.index(mark) < order.index(line[index])):
             line[index] = mark
+        for later in range(index + 1, min(width - 1, (run.at + run.repeated * result.every) * width // end) + 1):
+            if mark in order and line[later] == ".":
+                line[later] = mark
     return "".join(line)
 
 
@@ -147,7 +162,8 @@ def _summary(result: Rehearsal) -> None:
     users = "1 user" if len(result.users) == 1 else f"{len(result.users):,} users"
     missed = f", {result.missed:,} of which the outage took" if result.missed else ""
     rotations = "1 rotation" if result.rotations == 1 else f"{result.rotations:,} rotations"
-    terminal.paragraph(f"{users}, {result.runs:,} runs{missed}, {rotations}.", "  ")
+    runs = "1 run" if result.runs == 1 else f"{result.runs:,} runs"
+    terminal.paragraph(f"{users}, {runs}{missed}, {rotations}.", "  ")
     if result.refused:
         refusals = "1 refusal" if result.refused == 1 else f"{result.refused:,} refusals"
         terminal.paragraph(f"{refusals}: see the reasons with --json, or on the page of --html.", "  ")
@@ -167,13 +183,14 @@ def _summary(result: Rehearsal) -> None:
 def _of_jobs(result: Rehearsal) -> str:
     if not result.jobs_failed:
         return f"no job fails: {result.jobs_started:,} were played"
-    return f"no job fails: {result.jobs_failed:,} of {result.jobs_started:,} do"
+    return f"{result.jobs_failed:,} of {result.jobs_started:,} jobs would have failed"
 
 
 def _of_rotations(result: Rehearsal) -> str:
     if not result.late:
         return "no rotation is late"
-    return f"no rotation is late: {result.late:,} {'is' if result.late == 1 else 'are'}, {result.rotations:,} were done"
+    late = "1 rotation" if result.late == 1 else f"{result.late:,} rotations"
+    return f"{late} would have been late; {result.rotations:,} {'was' if result.rotations == 1 else 'were'} done"
 
 
 def _time(seconds: int) -> str:

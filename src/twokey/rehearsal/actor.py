@@ -135,6 +135,8 @@ class Actor:
             self._observation = None
             return
         self._observation, self._decided = observation, (decision.outcome, decision.reason)
+        if decision.outcome == "refused" and (entry.weather or entry.outcome != "refused"):
+            self._decided = None  # what met the run is not what refuses it: the next one says that
         self._see_holdings(observation, now)
         commit = observation.record.journal.committed
         if commit is not None and commit != self._commit:

@@ -71,8 +71,8 @@ def rehearsal(
 
 def _user(actor: Actor, played: Played, options: Options, names: Names) -> report.User:
     policy, end = actor.job.policy, options.length.total_seconds()
-    failures = [*_failures(actor, end, names)]
     labels = _labels(actor)
+    failures = [*_failures(actor, end, names, labels)]
     made = [key for key in actor.keys.values() if key.created >= 0]
     return report.User(
         user=actor.job.user.name,
@@ -85,7 +85,7 @@ def _user(actor: Actor, played: Played, options: Options, names: Names) -> repor
         runs=actor.runs,
         jobs=[_jobs(jobs, actor, end, failures) for jobs in actor.jobs],
         failures=failures,
-        late=[late for one in actor.rotations if (late := _late(one, actor, played, options))],
+        late=[late for one in actor.rotations if (late := _late(one, actor, played, options, labels))],
         rotations=actor.committed,
         orphans=sum(key.current_from is None and key.end == "deleted" for key in made),
         oldest_key=int(max((min(key.ended, end) - key.created for key in made), default=0)),
@@ -114,15 +114,15 @@ def _jobs(jobs: Jobs, actor: Actor, end: float, failures: Sequence[report.Failur
     )
 
 
-def _failures(actor: Actor, end: float, names: Names) -> Iterator[report.Failure]:
+def _failures(actor: Actor, end: float, names: Names, labels: Mapping[str, str]) -> Iterator[report.Failure]:
     ends = {key.id: key.ended for key in actor.keys.values()}
     for jobs in actor.jobs:
         for url, held in actor.held.items():
             for one in jobs.failed(held, ends, end):
-                yield _failure(one, jobs, actor, names.of(url))
+                yield _failure(one, jobs, actor, names.of(url), labels[one.key])
 
 
-def _failure(failed: Failed, jobs: Jobs, actor: Actor, destination: str) -> report.Failure:
+def _failure(failed: Failed, jobs: Jobs, actor: Actor, destination: str, label: str) -> report.Failure:
     key = actor.keys[failed.key]
     until = failed.started + jobs.length
     how = "deleted" if key.end == "deleted" else "made Inactive"
@@ -136,7 +136,7 @@ def _failure(failed: Failed, jobs: Jobs, actor: Actor, destination: str) -> repo
         started=int(failed.started),
         needed_until=int(until),
         failed_at=int(failed.ended),
-        message=f"The first of them started on {day(failed.started)}, read {failed.key} from {destination} and needed "
+        message=f"The first of them started on {day(failed.started)}, read key {label} from {destination} and needed "
         f"it until {day(until)}. The key was {how} on {day(failed.ended)}{held}.",
         remedy=remedy(jobs.kind.length, actor.job.policy),
     )
@@ -165,7 +165,9 @@ def remedy(length: timedelta, policy: RotationPolicy) -> str:
     )
 
 
-def _late(rotation: Rotation, actor: Actor, played: Played, options: Options) -> report.Late | None:
+def _late(
+    rotation: Rotation, actor: Actor, played: Played, options: Options, labels: Mapping[str, str]
+) -> report.Late | None:
     policy, end = actor.job.policy, options.length.total_seconds()
     done = rotation.done if rotation.done is not None else end
     begun = rotation.begun if rotation.begun is not None else end
@@ -176,21 +178,31 @@ def _late(rotation: Rotation, actor: Actor, played: Played, options: Options) ->
         due=int(rotation.due),
         done=_int(rotation.done),
         late_by=int(done - rotation.due),
-        message=message,
+        message=_with_labels(message, labels),
         remedy=advice,
     )
+
+
+def _with_labels(message: str, labels: Mapping[str, str]) -> str:
+    """Return a message with the letters of keys in place of their ids: those are the emulator's."""
+    for key_id, label in labels.items():
+        message = message.replace(f"twokey trace {key_id}", "twokey trace").replace(key_id, f"key {label}")
+    return message
 
 
 def _why_late(rotation: Rotation, done: float, actor: Actor, played: Played, options: Options) -> tuple[str, str]:
     policy = actor.job.policy
     outage = played.outage
     if outage and outage[0] < done and outage[1] > rotation.due:
-        last = _oldest_at(done, actor)
         message = (
             f"No run took place from {day(outage[0])} to {day(outage[1])}. Access keys do not expire: no job lost its "
-            f"key, however long an outage lasts. The oldest key that worked reached {durations.show(_time(last))}; the "
-            f"window is {durations.exact(policy.window)}."
+            "key, however long an outage lasts."
         )
+        if oldest := _oldest_at(done, actor):
+            message += (
+                f" The oldest key that worked reached {durations.show(_time(oldest))}; the window is "
+                f"{durations.exact(policy.window)}."
+            )
         return message, "Let a monitor alert you when no run takes place (heartbeat, or twokey status --check)."
     refused = [run for run in rotation.said if run.outcome == "refused" and run.weather is None]
     if refused and refused[-1].reason == "in_use":
@@ -215,7 +227,9 @@ def _why_late(rotation: Rotation, done: float, actor: Actor, played: Played, opt
 
 
 def _oldest_at(moment: float, actor: Actor) -> float:
-    return max((min(moment, key.ended) - key.created for key in actor.keys.values() if key.created >= 0), default=0.0)
+    """Return the age that the oldest key of the rehearsal had reached; 0 where there was none yet."""
+    made = [key for key in actor.keys.values() if 0 <= key.created < moment]
+    return max((min(moment, key.ended) - key.created for key in made), default=0.0)
 
 
 def window_for(length: timedelta, policy: RotationPolicy) -> timedelta:
