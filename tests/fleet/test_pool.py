@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from collections import deque
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -36,6 +38,18 @@ def begun(act: Callable[[], object]) -> threading.Thread:
 def until(true: Callable[[], object]) -> None:
     while not true():
         time.sleep(0.001)
+
+
+def begins(permits: Any) -> bool:
+    """Say whether another user gets a permit at once."""
+    thread = begun(permits.begin)
+
+    def waits() -> bool:
+        with permits._changed:
+            return bool(permits._beginning)
+
+    until(lambda: waits() or not thread.is_alive())
+    return not thread.is_alive()
 
 
 class TestPermits:
@@ -84,6 +98,75 @@ class TestPermits:
         for thread in threads:
             thread.join(20)
         assert order == ["worked", "waited", "begun"]
+
+    @pytest.mark.parametrize(("waits", "most"), [(False, 2), (True, 5)])
+    def test_as_many_users_are_worked_on_or_wait_as_before_others_did(
+        self, waits: bool, most: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(pool, "MOST_WAITING", 3)
+        permits = pool._Permits(2)
+        for _ in range(3):
+            permits.begin()
+            with permits.begun(), permits.given_up():
+                pass
+        with ExitStack() as users:
+            users.callback(permits.end)
+            for _ in range(most):
+                assert begins(permits)
+                users.enter_context(permits.begun())
+                if waits:
+                    users.enter_context(permits.given_up())
+            assert not begins(permits)
+            permits.end()
+
+    def test_a_user_that_waits_goes_on_at_the_end_without_the_permit_of_one_that_does_not_begin(self) -> None:
+        permits, waits, go_on = pool._Permits(1), threading.Event(), threading.Event()
+
+        def wait() -> None:
+            with permits.begun(), permits.given_up():
+                waits.set()
+                go_on.wait(20)
+
+        permits.begin()
+        thread = begun(wait)
+        assert waits.wait(20)
+        permits.begin()
+        go_on.set()
+        until(lambda: permits._returning)
+        permits.end()
+        thread.join(20)
+        assert not thread.is_alive()
+
+    def test_nothing_about_them_changes_while_another_thread_may_change_it(self) -> None:
+        permits = pool._Permits(1)
+        permits._changed = Watched(permits)
+        permits.begin()
+        with permits.begun(), permits.given_up():
+            pass
+        permits.end()
+        with permits._changed:
+            pass
+
+
+class Watched(threading.Condition):
+    """A lock that is held whenever the permits change."""
+
+    def __init__(self, permits: Any) -> None:
+        super().__init__()
+        self._permits = permits
+        self._seen = self._state()
+
+    def _state(self) -> dict[str, Any]:
+        state = {name: value for name, value in vars(self._permits).items() if name != "_changed"}
+        return {name: list(value) if isinstance(value, deque) else value for name, value in state.items()}
+
+    def __enter__(self) -> bool:
+        assert self._state() == self._seen
+        return super().__enter__()
+
+    def __exit__(self, *_: object) -> None:
+        self._seen = self._state()
+        super().__exit__(None, None, None)
 
 
 def test_a_user_that_has_not_begun_has_no_thread() -> None:
@@ -152,6 +235,64 @@ class TestAnEnd:
             pool.run(jobs("a", "b", "c"), work, 1, lambda result: ended.set() if result == "b" else None, stop)
         assert caught.value.results[:2] == ["a", "b"]
         assert caught.value.results[2].reason is Reason.STOPPED
+
+    def test_by_a_signal_while_the_last_users_are_worked_on_waits_for_them(self) -> None:
+        stop = threading.Event()
+
+        def work(one: Job) -> str:
+            time.sleep(0.02)  # until no user is left to begin
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            assert stop.wait(20)
+            return one.user.name
+
+        with pytest.raises(pool.Interrupted) as caught:
+            pool.run(jobs("a"), work, 1, stop=stop)
+        assert caught.value.results == ["a"]
+
+    def test_by_a_signal_while_a_thread_is_being_started_waits_for_its_user(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The thread pool does not know of that thread."""
+        stop, begun = threading.Event(), threading.Event()
+        start = threading.Thread.start
+
+        def interrupted(thread: threading.Thread) -> None:
+            start(thread)
+            assert begun.wait(20)
+            raise KeyboardInterrupt("SIGTERM")
+
+        def work(one: Job) -> str:
+            begun.set()
+            assert stop.wait(20)
+            time.sleep(0.02)  # the run would be over
+            return one.user.name
+
+        monkeypatch.setattr(threading.Thread, "start", interrupted)
+        with pytest.raises(pool.Interrupted, match="SIGTERM") as caught:
+            pool.run(jobs("a", "b"), work, 1, stop=stop)
+        assert caught.value.results[0] == "a"
+        assert caught.value.results[1].reason is Reason.STOPPED
+
+    def test_by_an_error_of_the_machine_is_raised_once_no_user_is_under_way(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        stop, ended, start = threading.Event(), list[str](), threading.Thread.start
+
+        def no_second_thread(thread: threading.Thread) -> None:
+            if threads:
+                raise RuntimeError("can't start new thread")
+            threads.append(thread)
+            start(thread)
+
+        def work(one: Job) -> None:
+            assert stop.wait(20)
+            ended.append(one.user.name)
+
+        threads: list[threading.Thread] = []
+        monkeypatch.setattr(threading.Thread, "start", no_second_thread)
+        with pytest.raises(RuntimeError, match="new thread"):
+            pool.run(jobs("a", "b"), work, 2, stop=stop)
+        assert ended == ["a"]
 
     def test_while_one_waits_holds_it_up_no_longer(self) -> None:
         stop = threading.Event()

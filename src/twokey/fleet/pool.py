@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from threading import Condition, Event, Lock
+from threading import Condition, Event
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from twokey.core import waiting
@@ -42,49 +42,35 @@ def run(
     """
     stop = stop or Event()
     results: list[T | Result | None] = [None] * len(jobs)
-    interruption: KeyboardInterrupt | None = None
     errors: list[BaseException] = []
-
-    given, under_way = _UnderWay(), _UnderWay()
     permits = _Permits(concurrency)
 
     def one(index: int) -> None:
-        try:
-            with under_way, permits.begun(), waiting.giving_way(permits.given_up):
-                try:
-                    results[index] = _guarded(work, jobs[index], progress, stop)
-                except BaseException as error:  # noqa: BLE001  raised again below, in the thread that called this function
-                    errors.append(error)  # while the permit is held: no other user begins after an error
-        finally:
-            given.end()
+        with permits.begun(), waiting.giving_way(permits.given_up):
+            try:
+                if not stop.is_set():
+                    results[index] = _guarded(work, jobs[index], progress)
+            except BaseException as error:  # noqa: BLE001  raised again below, in the thread that called this function
+                errors.append(error)
+                stop.set()  # while the permit is held: no other user begins after an error
 
-    threads = max(1, min(concurrency + MOST_WAITING, len(jobs)))
-    with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="user") as pool:
+    with ThreadPoolExecutor(max_workers=concurrency + MOST_WAITING, thread_name_prefix="user") as pool:
         try:
             for index in range(len(jobs)):
                 # No thread and no future exists for a user that has not begun: of many users, they would take most of
                 # the memory.
                 permits.begin()
-                if stop.is_set() or errors:
-                    permits.end()
-                    break
-                given.begin()
                 pool.submit(one, index)
-            given.wait()
-        except KeyboardInterrupt as error:
+            pool.shutdown()
+        except BaseException as error:  # noqa: BLE001  raised again below, once those under way have ended
+            errors.append(error)
             stop.set()
-            interruption = error
-        finally:
             permits.end()
-    if interruption is None:
-        interruption = next((error for error in errors if isinstance(error, KeyboardInterrupt)), None)
-    else:
-        # An interruption while a thread is being started keeps the pool from knowing of that thread.
-        under_way.wait()
+    permits.wait()  # the pool does not know of a thread whose start, or end, an interruption kept it from seeing
     ended = [stopped(jobs[index]) if one is None else one for index, one in enumerate(results)]
-    if interruption is not None:
-        stop.set()
-        raise Interrupted(ended, str(interruption))
+    for raised in errors:
+        if isinstance(raised, KeyboardInterrupt):
+            raise Interrupted(ended, str(raised))
     if errors:
         raise errors[0]
     return ended
@@ -97,99 +83,76 @@ class _Permits:
     """
 
     def __init__(self, count: int) -> None:
-        self._lock = Lock()
+        self._changed = Condition()
         self._free = count
         self._room = count + MOST_WAITING
+        self._under_way = 0
         self._beginning: deque[Event] = deque()
         self._returning: deque[Event] = deque()
         self._ended = False
 
     def begin(self) -> None:
         """Wait for a permit for the next user; ``begun`` uses it."""
-        turn = Event()
-        with self._lock:
-            self._beginning.append(turn)
-            self._give()
-        turn.wait()
+        self._take(self._beginning)
 
     @contextmanager
     def begun(self) -> Iterator[None]:
         """Use a permit during the block."""
+        with self._giving():
+            self._under_way += 1
         try:
             yield
         finally:
-            with self._lock:
+            with self._giving():
+                self._under_way -= 1
                 self._room += 1
                 self._free += 1
-                self._give()
 
     @contextmanager
     def given_up(self) -> Iterator[None]:
         """Hold none during the block, in which the user only waits."""
-        with self._lock:
+        with self._giving():
             self._free += 1
-            self._give()
         try:
             yield
         finally:
-            turn = Event()
-            with self._lock:
-                self._returning.append(turn)
-                self._give()
-            turn.wait()
+            self._take(self._returning)
 
     def end(self) -> None:
         """Let every user that waits, or will have waited, go on at once: none begins any more.
 
         A permit may have been given to the user that does not begin; those under way must not wait for it.
         """
-        with self._lock:
+        with self._giving():
             self._ended = True
-            self._beginning.clear()
-            self._give()
-
-    def _give(self) -> None:
-        """Give the free permits to those whose turn it is. A user begins only if there is a thread for it."""
-        while self._returning and self._ended:
-            self._returning.popleft().set()
-        while self._free and (self._returning or (self._beginning and self._room)):
-            if self._returning:
-                turn = self._returning.popleft()
-            else:
-                turn = self._beginning.popleft()
-                self._room -= 1
-            self._free -= 1
-            turn.set()
-
-
-class _UnderWay:
-    """Counts the users that are being worked on."""
-
-    def __init__(self) -> None:
-        self._count = 0
-        self._changed = Condition()
-
-    def __enter__(self) -> None:
-        self.begin()
-
-    def __exit__(self, *_: object) -> None:
-        self.end()
-
-    def begin(self) -> None:
-        """Count one more."""
-        with self._changed:
-            self._count += 1
-
-    def end(self) -> None:
-        """Count one less."""
-        with self._changed:
-            self._count -= 1
-            self._changed.notify_all()
 
     def wait(self) -> None:
-        """Return when there is none any more."""
+        """Return when no user is under way."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._count)
+            self._changed.wait_for(lambda: not self._under_way)
+
+    def _take(self, waiting: deque[Event]) -> None:
+        turn = Event()
+        with self._giving():
+            waiting.append(turn)
+        turn.wait()
+
+    @contextmanager
+    def _giving(self) -> Iterator[None]:
+        """Change something in the block, then give the free permits to those whose turn it is.
+
+        A user begins only if there is a thread for it.
+        """
+        with self._changed:
+            yield
+            while self._returning and (self._free or self._ended):
+                self._returning.popleft().set()
+                self._free -= 1
+            while self._beginning and self._free and self._room:
+                self._beginning.popleft().set()
+                self._free -= 1
+                self._room -= 1
+            self._changed.notify_all()
 
 
 class Interrupted(KeyboardInterrupt):
@@ -200,9 +163,7 @@ class Interrupted(KeyboardInterrupt):
         self.results = results
 
 
-def _guarded(work: Callable[[Job], T], job: Job, progress: Callable[[T | Result], None], stop: Event) -> T | Result:
-    if stop.is_set():
-        return stopped(job)
+def _guarded(work: Callable[[Job], T], job: Job, progress: Callable[[T | Result], None]) -> T | Result:
     result: T | Result
     try:
         result = work(job)
