@@ -18,7 +18,8 @@ class Assumptions:
     users: int = 5000  # of each account, all of them due
     users_per_chunk: int = 200
     iam_rate: float = 20.0  # requests per second and account; AWS publishes no figure
-    iam_requests: float = 6.0  # per user: GetUser, ListAccessKeys twice, GetAccessKeyLastUsed, Delete, Create
+    iam_requests: float = 5.0  # per user: ListAccessKeys twice, GetAccessKeyLastUsed, Delete, Create
+    users_per_page: int = 1000  # of ListUsers, which each chunk sends
     user_seconds: float = 15.0  # from the beginning of a user to its end: mostly until a new key works everywhere
     concurrency: int = 64  # users of an account at a time
     cpu_seconds: float = 0.02  # per user, on a whole processor
@@ -42,9 +43,10 @@ def rows(given: Assumptions) -> list[tuple[str, str]]:
     """Return what a rotation of every user takes."""
     users = given.accounts * given.users
     chunks = given.accounts * -(-given.users // given.users_per_chunk)
+    pages = -(-given.users // given.users_per_page) * chunks / users
     processors = min(1.0, given.memory_gb / 1.769)
     limits = {
-        "IAM's request rate": given.iam_requests / given.iam_rate,
+        "IAM's request rate": (given.iam_requests + pages) / given.iam_rate,
         "users at a time": given.user_seconds / given.concurrency,
         "the processor": given.cpu_seconds / processors,
     }

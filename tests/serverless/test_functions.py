@@ -9,8 +9,9 @@ from typing import Any
 import jsonschema
 import pytest
 
+from support.commands import twokey
 from support.engines import BUCKET, ORGANIZATION, Engine, Invocation
-from support.fleets import HOME, ONE, OTHER
+from support.fleets import HOME, MACHINE_USERS, ONE, OTHER, ROLE
 from twokey.core.errors import Failed, UsageError
 from twokey.emulator.weather import Rule
 from twokey.rotation import lease
@@ -156,6 +157,34 @@ class TestChunks:
         engine.rotated("e", ONE)
         assert engine.aws.count("organizations:*") == 0
         assert engine.held(ONE) == engine.ids(ONE)[-1]
+
+    def test_needs_no_permission_but_those_that_twokey_policy_prints(self, engine: Engine) -> None:
+        engine.account(ONE, "one", "ci", "web")
+        printed = twokey("policy", "rotator", "--member", "--config", str(engine._file), "--account", ONE).out
+        iam = engine.aws.client("iam", engine.aws.admin_of(ONE))
+        iam.put_role_policy(RoleName=ROLE, PolicyName="all", PolicyDocument=printed)
+        engine.listed("e")
+        engine.aws.clear_requests()
+        assert engine.rotated("e", ONE) == {"ended": 2, "problems": 0, "left": 0, "progress": "done"}
+        assert (engine.aws.count("iam:ListUsers"), engine.aws.count("iam:GetUser")) == (1, 0)
+
+    def test_reads_by_name_those_that_the_configuration_names_and_no_other(self, engine: Engine) -> None:
+        engine.account(ONE, "one", "ci", "web")
+        named = "machine_users: [{users: [CI, web], store: 'secretsmanager:machine-users/{user}'}]\n"
+        engine.configure(ORGANIZATION, named)
+        engine.listed("e")
+        engine.aws.clear_requests()
+        assert engine.rotated("e", ONE, count=1)["ended"] == 1
+        assert engine.aws.count("iam:GetUser") == 1
+
+    def test_a_path_that_cannot_be_listed_is_the_reason_of_each_of_its_users(self, engine: Engine) -> None:
+        engine.account(ONE, "one", "ci", "web")
+        other = "  - {path: /other/, store: 'secretsmanager:other/{user}'}\n"
+        engine.configure(ORGANIZATION, f"{MACHINE_USERS}{other}")
+        engine.listed("e")
+        engine.aws.weather.add(Rule("iam:ListUsers", times=None, effect="error_before", status=400, code="S"))
+        assert engine.rotated("e", ONE)["problems"] == 2
+        assert engine.summarised("e")["summary"]["failed"] == 2
 
     def test_a_second_call_runs_no_user_that_has_ended(self, engine: Engine) -> None:
         engine.account(ONE, "one", "ci")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from twokey.config.settings import same_name
 from twokey.core.errors import Stopped, TwokeyError
 from twokey.core.reasons import Outcome, Reason
 from twokey.fleet import commands
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from twokey.config.settings import Settings
     from twokey.core.events import Listener
     from twokey.fleet.first import First
-    from twokey.fleet.roster import Job
+    from twokey.fleet.roster import Job, Roster
     from twokey.serverless.deadline import Deadline
 
 
@@ -72,7 +73,7 @@ def _run(event: events.Rotate, settings: Settings, names: tuple[str, ...], first
     alerting = Alerting(settings, "rotate", lambda _: None, runtime=runtime)
     try:
         with lease.ended_by_time_alone():
-            run = Run.over(runtime, settings, lambda runtime: runtime.roster(settings, names))
+            run = Run.over(runtime, settings, lambda runtime: _roster(runtime, settings, names))
             found = run.each(_in_time(run, alerting, stop, force=event.force), unobserved).results
         results = _named(found, names, event.account)
     except TwokeyError as error:
@@ -80,6 +81,23 @@ def _run(event: events.Rotate, settings: Settings, names: tuple[str, ...], first
         results = [entries.without_result(event.account, name, str(error), Reason.ERROR) for name in names]
     ended = [one for one in results if one.reason is not Reason.STOPPED]
     return entries.collected(ended, alerting.found(ended))
+
+
+def _roster(runtime: Runtime, settings: Settings, names: Sequence[str]) -> Roster:
+    """Find the chunk's users as the listing did: below a path by ListUsers, which returns a thousand at a time.
+
+    To read each of them by its name takes a request for each, and a permission that no rotation of a path needs.
+    """
+    wanted = set(map(same_name, names))
+    selections = (
+        replace(one, users=tuple(name for name in one.users if same_name(name) in wanted)) if one.users else one
+        for one in settings.selections
+    )
+    kept = tuple(
+        one for one, before in zip(selections, settings.selections, strict=True) if one.users or not before.users
+    )
+    found = runtime.roster(replace(settings, selections=kept), ())
+    return replace(found, jobs=tuple(job for job in found.jobs if same_name(job.user.name) in wanted))
 
 
 def _in_time(run: Run, alerting: Alerting, stop: Deadline, *, force: bool) -> Callable[[Job, Listener], Result]:
@@ -95,9 +113,14 @@ def _in_time(run: Run, alerting: Alerting, stop: Deadline, *, force: bool) -> Ca
 
 
 def _named(results: Sequence[Result], names: Sequence[str], account: str) -> list[Result]:
-    """Return one result for each name. One without a name is about the whole account, so about each user in it."""
+    """Return one result for each name.
+
+    One without a name is about the whole account, and one that has a path for a name about the users below it: so each
+    may be about a user without a result.
+    """
     by_name = {one.user.name: one for one in results}
-    found = {name: by_name.get(name) or by_name.get("") for name in names}
+    others = next((one for one in results if one.user.name not in names and one.user.name.startswith("/")), None)
+    found = {name: by_name.get(name) or by_name.get("") or others for name in names}
     unknown = "twokey did not find this user again. Nothing was changed."
     return [
         replace(one, user=replace(one.user, name=name, account=account))
