@@ -69,7 +69,7 @@ class Terraform:
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
-            timeout=120,
+            timeout=600,  # of a hang; a busy machine may take minutes
         )
         assert done.returncode == code, done.stdout
         return re.sub(r"\x1b\[\d*m", "", done.stdout)

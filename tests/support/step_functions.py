@@ -55,7 +55,7 @@ class StepFunctions:
         from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 
         backend = StepFunctionsParserBackend("eu-central-1", "123456789012")
-        with _extended(self._client):
+        with extended(self._client):
             machine = backend.create_state_machine("rotation", self.definition, "arn:aws:iam::123456789012:role/states")
             execution = backend.start_execution(machine.arn, name, json.dumps(value or {}))
             end = time.monotonic() + within
@@ -91,7 +91,8 @@ class StepFunctions:
 
 
 @contextmanager
-def _extended(client: Callable[..., Any]) -> Iterator[None]:
+def extended(client: Callable[..., Any]) -> Iterator[None]:
+    """Add what moto lacks; ``client`` makes the clients of S3 and Lambda that a state machine uses."""
     from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
     from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.itemprocessor import (
         distributed_item_processor_worker as workers,
