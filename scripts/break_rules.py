@@ -998,6 +998,13 @@ RULES = (
         FUNCTIONS,
     ),
     Rule(
+        "on Lambda: a proof that the time does not suffice for is ended, and its key deleted",
+        "rotation/creation.py",
+        "except (NotVerified, Stopped) as error:",
+        "except NotVerified as error:",
+        FUNCTIONS,
+    ),
+    Rule(
         "on Lambda: a user about whom no function reported is named",
         "serverless/summary.py",
         "if name not in known",

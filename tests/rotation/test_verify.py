@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from simulation.world import START, USER, Clock, Key, Sts, World
-from twokey.core.errors import NotVerified, ServiceError, Unreachable
+from twokey.core.errors import NotVerified, ServiceError, Stopped, Unreachable
 from twokey.core.secret import Credential
 from twokey.planning.policy import Verification
 from twokey.rotation.verify import verify
@@ -49,6 +49,13 @@ def proved(world: World, rules: Verification, key_id: str = "N1") -> None:
 def test_a_key_that_works_often_enough_in_a_row_is_proved(world: World) -> None:
     proved(world, Verification(3, SECOND, 4 * SECOND))
     assert world.now == START + 3 * SECOND
+
+
+def test_a_run_that_is_out_of_time_waits_no_longer(world: World) -> None:
+    key, rules = Credential("N2", "x" * 40), Verification(3, SECOND, 60 * SECOND)
+    with pytest.raises(Stopped, match="was over before the created key N2 was proved to work"):
+        verify(key, USER, rules, Sts(world), Clock(world), out_of_time=lambda: world.now == START + SECOND)
+    assert world.now == START + SECOND
 
 
 def test_a_key_that_stays_unknown_is_not(world: World) -> None:

@@ -223,6 +223,25 @@ class TestChunks:
         engine.invocation = lambda _: an_invocation_that_ends_soon(engine)
         assert engine.rotated("again", ONE) == {"ended": 1, "problems": 0, "left": 0, "progress": "done"}
 
+    def test_deletes_a_key_that_the_time_does_not_suffice_to_prove_and_gives_the_lease_back(
+        self, engine: Engine
+    ) -> None:
+        engine.account(ONE, "one", "ci")
+        engine.listed("e")
+        engine.aws.weather.propagation = 3600.0
+        engine.aws.clear_requests()
+        proving = Invocation(lambda: 60.0 if engine.aws.count("iam:CreateAccessKey") else 900.0)
+        engine.invocation = lambda _: proving
+        held = engine.held(ONE)
+        assert engine.rotated("e", ONE) == {"ended": 0, "problems": 0, "left": 1, "progress": "none"}
+        assert engine.ids(ONE) == [held]
+        engine.aws.weather.propagation = 0.0
+        engine.invocation = lambda _: Invocation()
+        assert engine.rotated("e", ONE) == {"ended": 1, "problems": 0, "left": 0, "progress": "done"}
+        assert engine.aws.count("iam:CreateAccessKey") == 2
+        engine.summarised("e")
+        assert engine.outcomes("e") == {(ONE, "ci"): "rotated"}
+
     def test_a_lease_on_lambda_ends_by_time_alone(self) -> None:
         from datetime import UTC, datetime
 
@@ -277,6 +296,17 @@ class TestSummary:
         assert found["message"].startswith("1 of 2 users failed or were refused. s3://twokey-executions/")
         (one,) = [one for one in engine.document("e")["results"] if one["user"] == "b"]
         assert one["message"].startswith("No function has reported about this user. Its turn did not come")
+
+    def test_has_the_warnings_of_the_listing_also_where_users_failed(self, engine: Engine) -> None:
+        other = "  - {path: /nobody/, store: 'secretsmanager:other/{user}'}\n"
+        engine.configure(ORGANIZATION, f"{MACHINE_USERS}{other}")
+        engine.account(ONE, "one", "ci")
+        engine.listed("e")
+        found = engine.summarised("e")
+        (warning,) = found["warnings"]
+        assert "there is no IAM user below /nobody/." in warning
+        assert found["message"].endswith(f" Warning: {warning}")
+        assert not found["ended_well"]
 
     def test_tells_the_receivers_once_about_all_accounts(self, engine: Engine) -> None:
         sns, sqs = engine.aws.client("sns"), engine.aws.client("sqs")

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from twokey.aws.clients import Clients
     from twokey.aws.iam import Iam
     from twokey.aws.sts import Sts
@@ -41,7 +43,8 @@ class Where(NamedTuple):
 class Runtime:
     """The edge of one run: AWS, and the services of the destinations. Creating it calls nothing.
 
-    ``stop``, once set, ends all waiting. ``first``: the connection to AWS, where there is one already.
+    ``stop``, once set, ends all waiting but that for a created key to work; ``out_of_time`` ends that, too. ``first``:
+    the connection to AWS, where there is one already.
     """
 
     def __init__(self, settings: Settings | None = None, first: First | None = None) -> None:
@@ -53,6 +56,7 @@ class Runtime:
         first = first or connect()
         self.run = first.clients.run
         self.stop = threading.Event()
+        self.out_of_time: Callable[[], bool] = lambda: False
         self.clients: Clients = first.clients
         self.iam: Iam = first.iam
         self.sts: Sts = Sts(self.clients)
@@ -165,7 +169,7 @@ class Runtime:
         return Where(self.accounts.of(job.user.account).services, job.user.account)
 
     def world(self, job: Job, own_key: str, listener: Listener, *, wait: bool = True) -> World:
-        """Return all that the rotation of one user touches; all waiting ends when ``stop`` is set."""
+        """Return all that the rotation of one user touches; ``stop``, once set, ends its waiting."""
         from twokey.destinations import identity, registry
         from twokey.destinations.locks.registry import locked
         from twokey.fleet.hooks import Programs
@@ -187,6 +191,7 @@ class Runtime:
             listener=listener,
             wait=wait,
             stop=self.stop,
+            out_of_time=self.out_of_time,
             hooks=Programs(job.hooks) if job.hooks else None,
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from twokey.core.errors import Ambiguous, Conflict, Failed, NotVerified, ServiceError
+from twokey.core.errors import Ambiguous, Conflict, Failed, NotVerified, ServiceError, Stopped
 from twokey.core.journal import Intent
 from twokey.core.model import CannotTell, Held
 from twokey.planning.assessment import open_attempts
@@ -65,7 +65,7 @@ class Creation:
         return credential
 
     def verify(self, credential: Credential) -> None:
-        """Prove that a key works, keeping the lease meanwhile; raises ``NotVerified``."""
+        """Prove that a key works, keeping the lease meanwhile; raises ``NotVerified``, or ``Stopped``."""
         with self._reporter.effect("verify", credential.access_key_id):
             verify(
                 credential,
@@ -74,12 +74,13 @@ class Creation:
                 self._world.sts,
                 self._world.clock,
                 self._leased.guard,
+                self._world.out_of_time,
             )
 
     def _publish(self, credential: Credential) -> None:
         try:
             self.verify(credential)
-        except NotVerified as error:
+        except (NotVerified, Stopped) as error:
             error.state = self._undo(credential.access_key_id)
             raise
         with self._reporter.effect("store", credential.access_key_id):

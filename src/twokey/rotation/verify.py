@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from twokey.core.errors import NotVerified, ServiceError
+from twokey.core.errors import NotVerified, ServiceError, Stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,10 +22,12 @@ def verify(
     sts: Sts,
     clock: Clock,
     still_ours: Callable[[], None] = lambda: None,
+    out_of_time: Callable[[], bool] = lambda: False,
 ) -> None:
     """Ask STS who the credential is until the responses satisfy ``rules``; raises ``NotVerified``.
 
-    ``still_ours`` is called before each round: it keeps the lease, or raises if that is lost.
+    ``still_ours`` is called before each round: it keeps the lease, or raises if that is lost. ``out_of_time`` is asked
+    before each wait: where this process is about to be ended, ``Stopped`` is raised.
 
     IAM is eventually consistent: a key that worked once may still be unknown to another server a moment later
     (AWS: "Troubleshoot IAM", changes that are not immediately visible). Therefore several successes in a row.
@@ -44,6 +46,10 @@ def verify(
             raise NotVerified(
                 f"The created key {credential.access_key_id} did not work within "
                 f"{rules.timeout.total_seconds():g} s: {why}"
+            )
+        if out_of_time():
+            raise Stopped(
+                f"The time of this run was over before the created key {credential.access_key_id} was proved to work."
             )
         clock.sleep(rules.interval.total_seconds())
 

@@ -69,7 +69,7 @@ def _kept(event: events.Rotate, bucket: Bucket, keys: Keys) -> Results:
 def _run(event: events.Rotate, settings: Settings, names: tuple[str, ...], first: First, stop: Deadline) -> Results:
     """Run these users, and return the results of those that ended."""
     runtime = Runtime(settings, first)
-    runtime.stop = stop
+    runtime.stop, runtime.out_of_time = stop, stop.is_set
     alerting = Alerting(settings, "rotate", lambda _: None, runtime=runtime)
     try:
         with lease.ended_by_time_alone():

@@ -28,10 +28,14 @@ class AlertRecord(msgspec.Struct):
 
 
 class Results(msgspec.Struct):
-    """The results of a chunk, or of the listing, with what there is to tell about them."""
+    """The results of a chunk, or of the listing, with what there is to tell about them.
+
+    ``warnings``: what the operator should know about the configuration, from the listing.
+    """
 
     results: list[ResultEntry]
     alerts: list[AlertRecord] = []
+    warnings: list[str] = []
 
 
 def collected(results: Sequence[Result], alerts: Iterable[Alert]) -> Results:

@@ -107,7 +107,7 @@ class Rotated(msgspec.Struct, frozen=True):
 
 
 class Summarised(msgspec.Struct, frozen=True):
-    """What ``summarise`` returns. ``warnings``: which receivers could not be told."""
+    """What ``summarise`` returns. ``warnings``: those of the listing, and which receivers could not be told."""
 
     result: str
     summary: dict[str, int]

@@ -50,14 +50,15 @@ def find_users(event: events.List, settings: Settings, first: First, stop: Deadl
     nothing = again is not None and not again.by_account
     runtime = Runtime(chosen(settings, accounts), first)
     runtime.stop = stop
-    found = () if nothing else _select(runtime, chosen(settings, accounts), tuple(wanted.users))
+    found, warnings = ((), ()) if nothing else _select(runtime, chosen(settings, accounts), tuple(wanted.users))
     jobs = [one for one in found if not isinstance(one, Result) and (again is None or again.means(one))]
     failed = [one for one in found if isinstance(one, Result)]
     alerting = Alerting(settings, "rotate", lambda _: None, runtime=runtime)
     bucket, keys = Bucket(first.clients, event.bucket), Keys(event.execution)
     known = runtime.accounts.selected if jobs and runtime.accounts else ()
     items = _write_users(bucket, keys, jobs, wanted, {one.id: record(one) for one in known})
-    bucket.write(keys.listing, events.encode(entries.collected(failed, alerting.found(failed))))
+    kept = entries.collected(failed, alerting.found(failed))
+    bucket.write(keys.listing, events.encode(msgspec.structs.replace(kept, warnings=list(warnings))))
     bucket.write(keys.items, events.encode(items))
     whole = not (wanted.accounts or wanted.users or again)
     return Listed(keys.items, len(items), len(jobs), whole)
@@ -78,10 +79,12 @@ def _input(event: events.List, first: First) -> Input:
     return whole
 
 
-def _select(runtime: Runtime, settings: Settings, names: tuple[str, ...]) -> Sequence[Job | Result]:
-    """Return the users as a run of ``rotate`` over all of them would begin them, and what it would refuse."""
+def _select(
+    runtime: Runtime, settings: Settings, names: tuple[str, ...]
+) -> tuple[Sequence[Job | Result], Sequence[str]]:
+    """Return the users as a run of ``rotate`` over all of them would begin them, what it would refuse, its warnings."""
     run = Run.over(runtime, settings, lambda runtime: runtime.roster(settings, names))
-    return run.each(lambda job, _listener: job, unobserved).results
+    return run.each(lambda job, _listener: job, unobserved).results, run.roster.warnings
 
 
 def _write_users(

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 AT_A_TIME = 16
 """Objects that are read at a time."""
+WARNINGS = 5
+"""Warnings of the listing that the message has."""
 
 
 def summarise(event: events.Summarise, settings: Settings, first: First) -> Summarised:
@@ -39,7 +41,9 @@ def summarise(event: events.Summarise, settings: Settings, first: First) -> Summ
     warnings: list[str] = []
     runtime = Runtime(settings, first)
     alerting = Alerting(settings, "rotate", warnings.append, whole=event.whole, runtime=runtime)
-    parts = [entries.read(bucket.read(keys.listing), keys.listing)]
+    listing = entries.read(bucket.read(keys.listing), keys.listing)
+    warnings += listing.warnings
+    parts = [listing]
     missing: list[Result] = []
     for results, without in _chunks(bucket, keys):
         parts.append(results)
@@ -53,7 +57,7 @@ def summarise(event: events.Summarise, settings: Settings, first: First) -> Summ
     alerts = [alert for part in parts for alert in entries.alerts_of(part)]
     alerting.summarise(sorted(alerts, key=lambda alert: not alert.problem), good=not problems)
     url = f"s3://{event.bucket}/{keys.result}"
-    return Summarised(url, counts, not problems, _message(len(found), problems, url), warnings)
+    return Summarised(url, counts, not problems, _message(len(found), problems, url, listing.warnings), warnings)
 
 
 def _chunks(bucket: Bucket, keys: Keys) -> Sequence[tuple[Results, list[Result]]]:
@@ -87,7 +91,15 @@ def _chunk(
     ]
 
 
-def _message(users: int, problems: int, url: str) -> str:
+def _message(users: int, problems: int, url: str, warnings: Sequence[str]) -> str:
+    """Return what became of the users. An execution that fails shows this text and nothing else."""
+    told = [f" Warning: {one}" for one in warnings[:WARNINGS]]
+    if len(warnings) > WARNINGS:
+        told.append(f" And {len(warnings) - WARNINGS} warnings more: see listing.json beside it.")
+    return _ended(users, problems, url) + "".join(told)
+
+
+def _ended(users: int, problems: int, url: str) -> str:
     if not problems:
         return f"All {users} users ended well: {url}."
     return (
