@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from twokey.core import durations
+from twokey.core import commands, durations
 from twokey.planning.policy import upwards
 from twokey.reports import rehearsal as report
 from twokey.reports.rehearsal import day
@@ -186,7 +186,7 @@ def _late(
 def _with_labels(message: str, labels: Mapping[str, str]) -> str:
     """Return a message with the letters of keys in place of their ids: those are the emulator's."""
     for key_id, label in labels.items():
-        message = message.replace(f"twokey trace {key_id}", "twokey trace").replace(key_id, f"key {label}")
+        message = message.replace(commands.trace_command(key_id), "twokey trace").replace(key_id, f"key {label}")
     return message
 
 
