@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -149,7 +150,10 @@ class TestEntries:
         fleet.configure(LIST, MACHINE_USERS + second)
         ran = twokey("rotate")
         assert ran.code == 2
-        assert "ci is selected twice" in ran.err
+        assert (
+            f"twokey.yaml line 13: `store`: The user ci of the account other ({OTHER}) is selected twice: for "
+            "secretsmanager:machine-users/ci (twokey.yaml line 8) and for secretsmanager:machine-users/ci."
+        ) in ran.err
         assert fleet.aws.count("iam:CreateAccessKey") == 0
 
     def test_finds_a_named_user_in_the_accounts_that_have_it(self, fleet: Fleet) -> None:
@@ -228,6 +232,7 @@ class TestAnAccountThatCannotBeReached:
         results = found(twokey("plan", "--json"))
         assert results[HOME, "ci"]["outcome"] == "rotated"
         assert "has no role" in results[ONE, ""]["message"]
+        assert results[ONE, ""]["message"].count(ONE) == 1
 
 
 def test_other_commands_fill_in_the_name_of_the_account(fleet: Fleet) -> None:
@@ -262,12 +267,68 @@ class TestRevoke:
         assert fleet.ids(ONE) == others
         assert fleet.held(ONE) == others[-1]
 
-    def test_asks_for_the_account_of_a_name(self, fleet: Fleet, leaked: str) -> None:
-        ran = twokey("revoke", "ci", "--yes")
+    @pytest.mark.parametrize("what", [("ci", "--yes"), ("--all", "--yes"), ("--lift",)])
+    def test_names_the_command_for_each_account_where_that_is_not_clear(
+        self, fleet: Fleet, leaked: str, monkeypatch: pytest.MonkeyPatch, what: tuple[str, ...]
+    ) -> None:
+        monkeypatch.setattr(sys, "argv", ["twokey", "revoke", *what])
+        ran = twokey("revoke", *what)
         assert ran.code == 2
-        assert "--account" in ran.err
+        for account in (ONE, OTHER):
+            assert f"twokey revoke --account {account} {' '.join(what)}" in ran.err or (
+                f"twokey revoke --lift --account {account}" in ran.err
+            )
         assert leaked == fleet.held(OTHER)
         assert fleet.aws.count("iam:UpdateAccessKey") == 0
+
+    def test_lifts_what_ended_sessions_in_the_account_that_is_chosen(self, fleet: Fleet, leaked: str) -> None:
+        assert twokey("revoke", leaked, "--yes").code == 0
+        assert "nothing to lift" in twokey("revoke", "--lift", "--account", "one").err
+        ran = twokey("revoke", "--lift", "--account", "other", "--json")
+        assert ran.code == 3, "the sessions may not be over yet"
+        assert "of the user ci" in ran.out
+
+    def test_stops_a_key_where_the_region_of_the_stores_is_not_enabled(self, fleet: Fleet, leaked: str) -> None:
+        fleet.aws.weather.disabled_regions = {f"{OTHER}/eu-central-1"}
+        ran = twokey("revoke", "ci", "--account", "other", "--yes", "--keep-sessions")
+        assert ran.code == 3
+        assert f"The account other ({OTHER}): The region eu-central-1, in which its stores are" in ran.out
+        assert f"Name the key: twokey revoke {fleet.ids(OTHER)[0]}, or twokey revoke {leaked}" in ran.out
+        ran = twokey("revoke", leaked, "--yes", "--keep-sessions")
+        assert ran.code == 1
+        assert "ci: contained" in ran.out
+        assert "Enable eu-central-1 in the account" in ran.out
+        states = {key_id: status for key_id, status, _ in fleet.aws.keys("ci", OTHER)}
+        assert states[leaked] == "Inactive"
+
+    def test_says_that_nothing_was_changed_where_the_role_cannot_be_assumed(self, fleet: Fleet, leaked: str) -> None:
+        iam = fleet.aws.client("iam", fleet.aws.admin_of(OTHER))
+        iam.update_assume_role_policy(RoleName=ROLE, PolicyDocument=policy(NOBODY))
+        ran = twokey("revoke", leaked, "--yes")
+        assert ran.code == 1
+        assert f"twokey cannot act in the account other ({OTHER}): " in ran.err
+        assert "Nothing was changed." in ran.err
+
+
+class TestMoveStore:
+    def test_moves_the_users_of_the_account_that_is_chosen(self, fleet: Fleet) -> None:
+        for account in (ONE, OTHER):
+            fleet.role(account)
+            fleet.user(account, "ci")
+        fleet.configure(LIST)
+        ran = twokey("move-store", "--account", "one", "--to", "ssm:/keys/{user}", "--json")
+        assert ran.code == 0, ran.out
+        assert {key: one["outcome"] for key, one in found(ran).items()} == {(ONE, "ci"): "completed"}
+        refused = found(twokey("plan", "--json"))
+        assert refused[ONE, "ci"]["reason"] == "moved"
+        assert refused[OTHER, "ci"]["reason"] == "due"
+
+    def test_refuses_a_store_that_two_accounts_would_share(self, fleet: Fleet) -> None:
+        fleet.configure(LIST, CENTRAL)
+        ran = twokey("move-store", "--account", "one", "--to", "ssm:/keys/{user}")
+        assert ran.code == 2
+        assert "--to: 'ssm:/keys/{user}' would be the same for users of one name in two accounts." in ran.err
+        assert fleet.aws.requests == []
 
 
 def test_an_audit_has_the_users_of_all_accounts_and_says_which_it_could_not_read(fleet: Fleet) -> None:

@@ -124,9 +124,7 @@ class TestAMember:
         other = Account("222222222222", "other")
         with pytest.raises(Failed) as caught:
             accounts(AccountSettings((other,)), clients).check(other, in_region=False)
-        assert caught.value.message == (
-            f"The account other (222222222222) has no role, and twokey runs in another account ({HOME})."
-        )
+        assert caught.value.message == (f"It has no role, and twokey runs in another account ({HOME}).")
 
     def test_whose_role_cannot_be_assumed_is_an_error(self, rig: Rig, clients: Clients) -> None:
         rig.aws.weather.add(denied("sts:AssumeRole"))

@@ -37,7 +37,7 @@ BEGIN = "version: 1\nmachine_users:\n  - path: machine-users\n    store: secrets
         ),
         (
             "  - users: [ci]\n    store: ssm:/x\n",
-            "line 6: `store`: The user ci is selected twice: for secretsmanager:m/ci and for ssm:/x.",
+            "line 6: `store`: The user ci is selected twice: for secretsmanager:m/ci (twokey.yaml line 4) and for",
         ),
         (
             "    deliver: ['github:acme/{user}']\nconnections:\n  github: {token: {env: NOT_SET}}\n",

@@ -162,7 +162,7 @@ class TestAName:
     def test_whose_store_could_not_be_found_is_refused_with_the_reason(self) -> None:
         covered = replace(ENTRY, path="/none/")
         for configuration, why in (
-            (UsageError("The file is wrong.", remedy="Correct it."), "The file is wrong. Correct it., so which"),
+            (UsageError("The file is wrong.", remedy="Correct it."), "The file is wrong. Correct it. So which"),
             (covered, "No entry of the configuration covers the user a. Nothing was changed for it. No entry of "),
         ):
             leaks = Run(Iam({"a": 2, "b": 2}), configuration).found("a", "b")

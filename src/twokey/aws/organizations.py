@@ -29,6 +29,7 @@ PERMISSIONS = (
 )
 """The last one only where accounts are chosen by tags."""
 ACTIVE = "ACTIVE"
+NOTHING = "Nothing was changed."
 _WHO = "Only the management account of an organization and its delegated administrators may list accounts"
 
 
@@ -81,9 +82,11 @@ class Organization:
             try:
                 page = sender.send(operation, resource, mutates=False, **parameters)
             except AccessDenied as error:
-                raise AccessDenied(
+                denied = AccessDenied(
                     error.action, error.resource, remedy=f"{_WHO}. {error.remedy} Or list the accounts in twokey.yaml."
-                ) from None
+                )
+                denied.state = NOTHING
+                raise denied from None
             except ServiceRejected as error:
                 raise _explained(error, resource) from None
             yield from page[member]
@@ -96,11 +99,13 @@ def _explained(error: ServiceRejected, resource: str) -> ServiceRejected | NotFo
     if any(code in error.message for code in ("ChildNotFoundException", "ParentNotFoundException")):
         return NotFound(
             f"The organization has no organizational unit {resource}.",
+            state=NOTHING,
             remedy="Check the ID: aws organizations list-organizational-units-for-parent shows those below a parent.",
         )
     if "AWSOrganizationsNotInUseException" in error.message:
         return ServiceRejected(
             "The account that twokey runs in belongs to no organization.",
+            state=NOTHING,
             remedy=f"{_WHO}. Run twokey there, or list the accounts in twokey.yaml.",
         )
     return error

@@ -9,11 +9,10 @@ import click
 
 from twokey.cli.audit_formats import FORMATS, JSON, text_of
 from twokey.cli.help import Command, epilog
-from twokey.cli.options import DEFAULT_CONFIG, configuration
+from twokey.cli.options import ACCOUNT, DEFAULT_CONFIG, configuration
 from twokey.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from twokey.config.settings import Settings
     from twokey.fleet.runtime import Runtime
     from twokey.http.client import Http
     from twokey.reports.audit import Audit
@@ -78,13 +77,7 @@ if TYPE_CHECKING:
     help="Also find keys and secrets in this state or plan file of Terraform or OpenTofu, or s3://BUCKET/KEY; may be "
     "repeated.",
 )
-@click.option(
-    "--account",
-    "accounts",
-    metavar="ID|NAME",
-    multiple=True,
-    help="Only this account of those in the configuration; may be repeated.",
-)
+@ACCOUNT
 @click.option("--redact", is_flag=True, help="Shorten key ids to their first and last four characters.")
 @click.option("--quiet", "-q", is_flag=True, help="Print no warnings and no summary on stderr.")
 def command(
@@ -116,9 +109,7 @@ def command(
         from twokey.cli import terminal
 
         terminal.refuse_page(output)
-    settings = configuration(config)
-    if accounts:
-        settings = _of_accounts(settings, accounts)
+    settings = configuration(config, accounts)
 
     from twokey.fleet import account_audit
 
@@ -144,16 +135,6 @@ def command(
 
         push(gateway, result)
     return _code(result, fail_on)
-
-
-def _of_accounts(settings: Settings | None, accounts: tuple[str, ...]) -> Settings:
-    from dataclasses import replace
-
-    from twokey.config.account_settings import selected_by
-
-    if settings is None:
-        raise UsageError("--account is about the accounts of a twokey.yaml, and there is none.")
-    return replace(settings, accounts=selected_by(settings.accounts, accounts, None, settings.source))
 
 
 def _gateway(url: str | None, runtime: Runtime) -> Http | None:

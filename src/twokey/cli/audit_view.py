@@ -69,7 +69,7 @@ def summary(result: Audit) -> str:
     people = f"{count} user{'' if count == 1 else 's'}"
     keys = f"{len(result.keys)} key{'' if len(result.keys) == 1 else 's'}"
     accounts = {user.account for user in result.users}
-    where = f"{len(accounts)} accounts" if len(accounts) > 1 else f"account {result.account}"
+    where = f"{len(accounts)} accounts" if len(accounts) > 1 else f"account {next(iter(accounts), result.account)}"
     return f"{found}: {people} with {keys} in {where}{made}."
 
 

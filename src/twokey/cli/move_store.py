@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from twokey.cli.help import Command, epilog
-from twokey.cli.options import DEFAULT_CONFIG, MAX_USERS, Flags, options, settings_of
+from twokey.cli.options import ACCOUNT, DEFAULT_CONFIG, MAX_USERS, Flags, options, settings_of
 from twokey.cli.over_users import AUDIT_LOG, VERBOSE, over_users
 from twokey.core.errors import TwokeyError, UsageError
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     ),
 )
 @click.argument("users", nargs=-1, metavar="[USER ...]")
+@ACCOUNT
 @click.option("--from", "source", metavar="URL", help="The former store.  [default: the store in the configuration]")
 @click.option("--to", "target", metavar="URL", help="The new store.  [default: the store in the configuration]")
 @click.option(
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 def command(
     *,
     users: tuple[str, ...],
+    accounts: tuple[str, ...],
     source: str | None,
     target: str | None,
     former_unread: bool,
@@ -69,7 +71,7 @@ def command(
     refused. No key is created, deactivated or deleted. An interrupted move is finished by the same command.
     """
     flags = _flags(users, source, target, config, as_json=as_json, quiet=quiet, max_users=max_users)
-    flags = replace(flags, audit_log=audit_log)
+    flags = replace(flags, audit_log=audit_log, accounts=accounts)
     settings = settings_of(flags)
     _check(settings, source, target)
 
@@ -149,6 +151,24 @@ def _check(settings: Settings, source: str | None, target: str | None) -> None:
             raise UsageError(
                 f"{option}: {url!r} would be the same for every selected user.", remedy="Put {user} into the URL."
             )
+        if url is not None and _is_of_accounts(settings, url):
+            raise UsageError(
+                f"{option}: {url!r} would be the same for users of one name in two accounts.",
+                remedy="Put {account} into the URL.",
+            )
+
+
+def _is_of_accounts(settings: Settings, url: str) -> bool:
+    """Return whether a store would be that of users of several accounts, whichever of them this run selects."""
+    from twokey.config.account_rules import only_account
+    from twokey.destinations.address import names_account
+
+    accounts = settings.accounts
+    return (
+        accounts is not None
+        and not names_account(url)
+        and any(one.is_shared("store", url) and not only_account(one, accounts) for one in settings.selections)
+    )
 
 
 def _move(

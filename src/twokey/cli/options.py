@@ -18,16 +18,17 @@ if TYPE_CHECKING:
 
 DEFAULT_CONFIG = "twokey.yaml"
 
+ACCOUNT = click.option(
+    "--account",
+    "accounts",
+    metavar="ID|NAME",
+    multiple=True,
+    help="Only this account of those in the configuration; may be repeated.",
+)
 SELECTION = (
     click.argument("users", nargs=-1, metavar="[USER ...]"),
     click.option("--path", metavar="PATH", help="Select every user below this IAM path, such as /machine-users/."),
-    click.option(
-        "--account",
-        "accounts",
-        metavar="ID|NAME",
-        multiple=True,
-        help="Only this account of those in the configuration; may be repeated.",
-    ),
+    ACCOUNT,
     click.option(
         "--store", metavar="URL", help="The store that holds CURRENT, such as secretsmanager:machine-users/{user}."
     ),
@@ -192,13 +193,22 @@ def _refuse_flags_of_the_file(flags: Flags, file: str, *, to_selects: bool) -> N
             )
 
 
-def configuration(config: str | None) -> Settings | None:
-    """Return the settings of the named file, or of the default one; None if nothing is named and there is none."""
+def configuration(config: str | None, accounts: tuple[str, ...] = ()) -> Settings | None:
+    """Return the settings of the named file, or of the default one; None if nothing is named and there is none.
+
+    ``accounts``: those of its accounts that the operator has chosen; raises ``UsageError`` where it has none.
+    """
+    from twokey.config.account_settings import selected_by
     from twokey.config.load import load
 
     if config is None and not Path(DEFAULT_CONFIG).exists():
+        if accounts:
+            raise UsageError("--account is about the accounts of a twokey.yaml, and there is none.")
         return None
-    return load(Path(config or DEFAULT_CONFIG))
+    found = load(Path(config or DEFAULT_CONFIG))
+    if accounts:
+        found = replace(found, accounts=selected_by(found.accounts, accounts, None, found.source))
+    return found
 
 
 def overrides(*, force: bool, ignore_last_use: bool, retire: tuple[str, ...]) -> Overrides:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from twokey.cli.options import configuration
 from twokey.core.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -29,13 +30,21 @@ def run(flags: Flags, *, everyone: bool, only_plan: bool) -> int:
     if everyone and flags.users:
         raise UsageError("--all means every user, and cannot be combined with names.", remedy="Leave one of them out.")
     path = path_prefix(flags.path, "--path") if flags.path is not None else None
-    runtime = Runtime()
+    # Only the accounts of the configuration matter: policies that ended sessions are in IAM alone.
+    settings = configuration(flags.config, flags.accounts) if flags.store is None else None
+    runtime = Runtime(settings)
+    if runtime.accounts:
+        runtime.enter(runtime.accounts.one(flags.users, _command))
     results = ending.lifted(runtime, ending.lifts(runtime, flags.users, path), only_plan=only_plan)
     _print(results, as_json=flags.as_json, quiet=flags.quiet)
     outcomes = {one.outcome for one in results}
     if "failed" in outcomes:
         return ExitCode.FAILED
     return ExitCode.REFUSED if "refused" in outcomes else ExitCode.DONE
+
+
+def _command(account: str) -> str:
+    return f"twokey revoke --lift --account {account}"
 
 
 def _print(results: Sequence[LiftResult], *, as_json: bool, quiet: bool) -> None:

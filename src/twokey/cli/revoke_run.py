@@ -115,7 +115,12 @@ class Revoking:
     def _enter(self, runtime: Runtime) -> None:
         """Work in the account of the leaked keys, where the configuration has several."""
         if runtime.accounts:
-            runtime.enter(runtime.accounts.one(self.request.targets))
+            runtime.enter(runtime.accounts.one(self.request.targets, self._command))
+
+    def _command(self, account: str) -> str:
+        """Return what the operator typed, for one account."""
+        before, name, options = self.typed.partition("revoke")
+        return f"{before}{name} --account {account}{options}"
 
     def _find(self, runtime: Runtime) -> Leaks:
         if not self.all_users:

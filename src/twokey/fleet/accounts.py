@@ -133,10 +133,10 @@ class Accounts:
         home = next((one for one in self.known if one.id == self.home), None)
         shared_stores.check(selections, self._settings, home, self._home_services.clients.region)
 
-    def one(self, targets: Sequence[str]) -> Account:
+    def one(self, targets: Sequence[str], command: Callable[[str], str]) -> Account:
         """Return the account of a command that works in one only: the selected one, or that of these key ids.
 
-        Raises ``UsageError`` where that is not clear.
+        Raises ``UsageError`` where that is not clear; ``command`` is the one to run for the account of an id.
         """
         if len(self.selected) == 1:
             return self.selected[0]
@@ -145,7 +145,7 @@ class Accounts:
             raise UsageError(
                 f"This command works in one account at a time, and {len(self.selected)} are selected.",
                 state=NOTHING,
-                remedy="Name the account: --account ID.",
+                remedy=f"Run it for each of them: {_commands(self.selected, command)}.",
             )
         wanted = ids.pop() or ""
         found = [account for account in self.known if account.id == wanted]
@@ -179,7 +179,7 @@ class Accounts:
                 member.check_region()
         elif account.id != self.home:
             raise Failed(
-                f"The account {account} has no role, and twokey runs in another account ({self.home}).",
+                f"It has no role, and twokey runs in another account ({self.home}).",
                 remedy="Add its role below accounts: in twokey.yaml.",
             )
 
@@ -211,6 +211,16 @@ def of_organization(
             remedy="Check `ou`, `tags` and `except`.",
         )
     return tuple(found)
+
+
+MOST_COMMANDS = 10
+"""Accounts for which a message has the command."""
+
+
+def _commands(accounts: Sequence[Account], command: Callable[[str], str]) -> str:
+    shown = "; ".join(command(account.id) for account in accounts[:MOST_COMMANDS])
+    more = len(accounts) - MOST_COMMANDS
+    return f"{shown}; and likewise for {more} more" if more > 0 else shown
 
 
 def interleaved(groups: Sequence[Sequence[int]]) -> list[int]:

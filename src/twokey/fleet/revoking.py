@@ -233,8 +233,8 @@ def _in_use(user: str, leaks: Leaks, runtime: Runtime) -> str:
         keys = _keys(user, runtime)
         if len(keys) == 1:
             return keys[0].id
-        why = leaks.unselected or "twokey does not manage this user"
-        raise _which(f"{why}, so which of its keys has leaked is unclear.", keys)
+        why = f"{leaks.unselected} So" if leaks.unselected else "twokey does not manage this user, so"
+        raise _which(f"{why} which of its keys has leaked is unclear.", keys)
     from twokey.destinations import registry
 
     record = registry.open_store(job.store, runtime.services).load()
@@ -269,6 +269,7 @@ def _select(leaks: Leaks, runtime: Runtime, settings_of: SettingsOf, names: Sequ
         settings = settings_of(tuple(names))
         if settings is None:
             return
+        runtime.check_region(settings)
         roster = runtime.check(runtime.roster(settings, tuple(names)))
     except BadCredentials:
         raise

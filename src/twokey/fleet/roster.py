@@ -232,9 +232,13 @@ def check_distinct(jobs: Sequence[Job]) -> None:
     for job in jobs:
         key = job.user.key
         if key in users:
-            stores = f"for {users[key].store} and for {job.store}"
+            other = users[key]
+            at = other.at(other.store).partition(": ")[0]
+            first = f"{other.store}{f' ({at})' if at else ''}"
+            account = f" of the account {job.user.account_name} ({key.account})" if job.user.account_name else ""
             raise UsageError(
-                f"{job.at(job.store)}The user {named(key)} is selected twice: {stores}.",
+                f"{job.at(job.store)}The user {named(key)}{account} is selected twice: for {first} and for "
+                f"{job.store}.",
                 state=UNCHANGED,
                 remedy="Take it out of one of the entries (except: names users to leave out).",
             )

@@ -90,8 +90,13 @@ UNCHANGED_THERE = "Nothing was changed in it."
 def account_failed(account: Account, error: TwokeyError) -> Result:
     """Return the result of a whole account that cannot be worked on."""
     remedy = f" {error.remedy}" if error.remedy else ""
-    found = no_result("", f"The account {account} is left out: {error.message} {UNCHANGED_THERE}{remedy}")
+    found = no_result("", f"The account {account} is left out: {_why(account, error)} {UNCHANGED_THERE}{remedy}")
     return replace(found, user=replace(found.user, account=account.id, account_name=account.name))
+
+
+def _why(account: Account, error: TwokeyError) -> str:
+    """Return what an error says, without the account: the line begins with it."""
+    return error.message.replace(f" in account {account.id}", "").replace(f" of account {account.id}", "")
 
 
 def _look(
@@ -106,7 +111,7 @@ def _look(
     if not theirs or stop.is_set():
         return _Part(account, ())
     try:
-        accounts.check(account, in_region=any(map(_is_in_account, theirs)))
+        accounts.check(account, in_region=any(map(is_in_account, theirs)))
         found = find(theirs, names, accounts.member(account).iam, fill)
         if not found.jobs:
             found.lookup.check_reached(len(theirs))
@@ -119,7 +124,7 @@ def _look(
     return _Part(account, theirs, found)
 
 
-def _is_in_account(selection: Selection) -> bool:
+def is_in_account(selection: Selection) -> bool:
     """Return whether a store or destination of an entry is in the AWS account of its users."""
     urls = [
         (selection.store, selection.store_account),

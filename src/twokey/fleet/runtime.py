@@ -103,13 +103,37 @@ class Runtime:
     def enter(self, account: Account) -> None:
         """Work in this one of the accounts from now on, as if it were the only one.
 
-        Raises what keeps its role from being assumed.
+        Raises ``Failed`` where its role cannot be assumed.
         """
+        from twokey.core.errors import BadCredentials, Failed, TwokeyError
+
         assert self.accounts is not None
-        self.accounts.check(account, in_region=False)
+        try:
+            self.accounts.check(account, in_region=False)
+        except BadCredentials:
+            raise
+        except TwokeyError as error:
+            raise Failed(
+                f"twokey cannot act in the account {account}: {error.message}",
+                state="Nothing was changed.",
+                remedy=error.remedy,
+            ) from None
         member = self.accounts.member(account)
         self._entered = account
         self.clients, self.services, self.iam, self.sts = member.clients, member.services, member.iam, member.sts
+
+    def check_region(self, settings: Settings) -> None:
+        """Raise ``Failed`` unless the stores of the one of many accounts that this run works in can be there."""
+        if self.accounts is None or self._entered is None or not self._entered.roles:
+            return
+        from twokey.core.errors import Failed
+        from twokey.fleet.rosters import is_in_account
+
+        if any(map(is_in_account, self.accounts.selections(settings.selections, self._entered))):
+            try:
+                self.accounts.member(self._entered).check_region()
+            except Failed as error:
+                raise Failed(f"The account {self._entered}: {error.message}", remedy=error.remedy) from None
 
     def _reach(self, settings: Settings, names: tuple[str, ...]) -> None:
         from twokey.config.settings import same_name
