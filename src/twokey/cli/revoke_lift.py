@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from twokey.cli.options import configuration
+from twokey.core.commands import lift_command
 from twokey.core.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -34,17 +35,13 @@ def run(flags: Flags, *, everyone: bool, only_plan: bool) -> int:
     settings = configuration(flags.config, flags.accounts) if flags.store is None else None
     runtime = Runtime(settings)
     if runtime.accounts:
-        runtime.enter(runtime.accounts.one(flags.users, _command))
+        runtime.enter(runtime.accounts.one(flags.users, lift_command))
     results = ending.lifted(runtime, ending.lifts(runtime, flags.users, path), only_plan=only_plan)
     _print(results, as_json=flags.as_json, quiet=flags.quiet)
     outcomes = {one.outcome for one in results}
     if "failed" in outcomes:
         return ExitCode.FAILED
     return ExitCode.REFUSED if "refused" in outcomes else ExitCode.DONE
-
-
-def _command(account: str) -> str:
-    return f"twokey revoke --lift --account {account}"
 
 
 def _print(results: Sequence[LiftResult], *, as_json: bool, quiet: bool) -> None:

@@ -26,6 +26,11 @@ def revoke_command(key_id: str, options: str = "") -> str:
     return command("revoke", key_id, options)
 
 
+def lift_command(account: str) -> str:
+    """Return the command that takes back the denials of an account's revocations."""
+    return f"twokey revoke --lift --account {account}"
+
+
 def forget_command(user: str, name: str) -> str:
     """Return the command that forgets a destination."""
     return command("forget", user, f"--destination {shlex.quote(name)}")
