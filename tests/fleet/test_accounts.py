@@ -12,6 +12,7 @@ import pytest
 from support.commands import twokey
 from support.fleets import HOME, MACHINE_USERS, ONE, OTHER, ROLE, Fleet
 from support.roles import policy
+from twokey import api
 from twokey.aws import iam as iam_calls
 from twokey.aws.iam import Iam
 from twokey.aws.member import MemberClients
@@ -348,6 +349,8 @@ def test_an_audit_has_the_users_of_all_accounts_and_says_which_it_could_not_read
     assert ran.code == 1
     assert {key["account"] for key in ran.document["keys"]} == {ONE}
     assert f"The account other ({OTHER}) is left out" in ran.document["warnings"][0]
+    assert {key.account for key in api.audit(api.load(), account="one", path="/machine-users/").keys} == {ONE}
+    assert f"1 user with 2 keys in account {ONE}" in twokey("audit", "--path", "/machine-users/").err
 
 
 def test_the_policies_that_twokey_prints_suffice(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import os
 import re
 import signal
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,6 +16,7 @@ from twokey import api
 from twokey.emulator import Rule
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from support.rig import Rig
@@ -119,6 +120,8 @@ class TestErrors:
             (lambda found: api.rotate(found, plan="plan.json", force=True), "--force"),
             (lambda found: api.rotate(found, plan_max_age="1d"), "--plan"),
             (lambda found: api.audit(found, max_age="soon"), "--max-age"),
+            (lambda found: api.audit(found, account="one"), "--account"),
+            (lambda _: api.audit(account="one"), "account: without a configuration"),
         ],
     )
     def test_a_mistake_is_a_usage_error_and_calls_nothing(
@@ -126,6 +129,30 @@ class TestErrors:
     ) -> None:
         with pytest.raises(api.UsageError, match=hint):
             call(configuration)  # type: ignore[operator]
+        assert rig.aws.requests == []
+
+    @pytest.mark.parametrize(
+        ("call", "message"),
+        [
+            (lambda one, _: one.parse(TEXT.encode()), "text: expected text, got bytes. Decode it."),
+            (lambda one, _: one.parse(None), "text: expected text, got None."),
+            (lambda one, _: one.load(7), "file: expected the name of a file, got int."),
+            (lambda one, _: one.plan("twokey.yaml"), "Expected a configuration, got str. Make one with load"),
+            (lambda one, found: one.status(found, ["ci"]), "users: expected text, got list. Give the names one by one"),
+            (lambda one, found: one.rotate(found, max_users="5"), "max_users: expected a number, got str."),
+            (lambda one, found: one.rotate(found, concurrency=True), "concurrency: expected a number, got bool."),
+            (lambda one, found: one.rotate(found, account=7), "account: expected text, got int."),
+            (lambda one, found: one.plan(found, retire=[None]), "retire: expected text, got None."),
+            (lambda one, found: one.rotate(found, plan=7), "plan: expected the name of a file, got int."),
+            (lambda one, found: one.audit(found, max_age=4), "max_age: expected text, got int."),
+        ],
+    )
+    def test_so_is_an_argument_of_another_type(
+        self, rig: Rig, configuration: api.Configuration, call: Callable[[Any, Any], object], message: str
+    ) -> None:
+        with pytest.raises(api.UsageError) as error:
+            call(api, configuration)
+        assert str(error.value).startswith(message)
         assert rig.aws.requests == []
 
     def test_credentials_that_aws_refuses_are_an_error_of_the_whole_run(
