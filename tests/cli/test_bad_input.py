@@ -77,6 +77,30 @@ class TestUsage:
         assert all(hint in ran.err for hint in hints), ran.err
         assert rig.aws.requests == []
 
+    @pytest.mark.parametrize("command", ["rotate", "plan", "status", "adopt", "move-store --to ssm:/{user}"])
+    @pytest.mark.parametrize("name", ["", "a b"])
+    def test_of_a_name_that_no_user_can_have_is_exit_2_beside_a_file_as_well(
+        self, command: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rig: Rig
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "twokey.yaml").write_text(YAML)
+        ran = twokey(*command.split(), name)
+        assert (ran.code, ran.out) == (2, "")
+        assert f"user: expected an IAM user name, got {name!r}." in ran.err
+        assert rig.aws.requests == []
+
+    def test_of_an_empty_name_of_a_file_does_not_mean_the_default_one(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rig: Rig
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "twokey.yaml").write_text(YAML)
+        for command in ("rotate", "audit", "exec"):
+            assert twokey(command, "--config", "", *(["ci", "--", "true"] if command == "exec" else [])).code in (
+                2,
+                125,
+            )
+        assert rig.aws.requests == []
+
     def test_a_policy_flag_beside_a_configuration_file_is_refused_and_not_passed_over(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

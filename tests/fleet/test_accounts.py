@@ -143,6 +143,18 @@ class TestEntries:
         }
         assert "none of the accounts is chosen by gone-*" in ran.err
 
+    @pytest.mark.parametrize(
+        "command", ["rotate", "plan", "status", "deliver --to ssm:/x", "adopt", "audit", "revoke --all --yes"]
+    )
+    def test_of_an_empty_name_are_refused_and_not_taken_for_all(self, fleet: Fleet, command: str) -> None:
+        fleet.configure(LIST)
+        ran = twokey(*command.split(), "--account", "")
+        assert ran.code == 2
+        assert "--account: the name is empty." in ran.err
+        with pytest.raises(api.UsageError, match="the name is empty"):
+            api.rotate(api.load(), account=["one", " "])
+        assert fleet.aws.requests == []
+
     def test_refuses_two_that_select_one_user(self, fleet: Fleet) -> None:
         for account in (ONE, OTHER):
             fleet.role(account)

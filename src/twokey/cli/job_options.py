@@ -134,7 +134,7 @@ def _settings(flags: JobFlags) -> Settings | None:
         return None
     from twokey.config.load import load
 
-    return load(Path(flags.config or DEFAULT_CONFIG))
+    return load(Path(DEFAULT_CONFIG if flags.config is None else flags.config))
 
 
 def mask(credential: Credential) -> None:

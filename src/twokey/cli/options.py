@@ -179,7 +179,7 @@ def _settings(flags: Flags, *, to_selects: bool) -> Settings:
             max_users=flags.max_users or MAX_USERS,
             concurrency=flags.concurrency or CONCURRENCY,
         )
-    file = flags.config or DEFAULT_CONFIG
+    file = DEFAULT_CONFIG if flags.config is None else flags.config
     _refuse_flags_of_the_file(flags, file, to_selects=to_selects)
     return limited(load_file(Path(file)), flags.max_users, flags.concurrency)
 
@@ -205,7 +205,7 @@ def configuration(config: str | None, accounts: tuple[str, ...] = ()) -> Setting
         if accounts:
             raise UsageError("--account is about the accounts of a twokey.yaml, and there is none.")
         return None
-    found = load(Path(config or DEFAULT_CONFIG))
+    found = load(Path(DEFAULT_CONFIG if config is None else config))
     if accounts:
         found = replace(found, accounts=selected_by(found.accounts, accounts, None, found.source))
     return found

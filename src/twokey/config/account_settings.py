@@ -51,4 +51,11 @@ def selected_by(
             f"{option} is about the accounts of twokey.yaml, and {source} has none.",
             remedy="Add accounts: to twokey.yaml, or leave the option out.",
         )
+    if any(not text.strip() for text in texts):
+        # A script may have an empty variable here. An empty name would choose every account.
+        raise UsageError(
+            "--account: the name is empty.",
+            state="Nothing was called.",
+            remedy="Name an account by its ID or its name. To work in all accounts, leave the option out.",
+        )
     return replace(settings, only=tuple(map(AccountChoice.of, texts)), max_accounts=most or settings.max_accounts)

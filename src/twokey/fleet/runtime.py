@@ -80,11 +80,15 @@ class Runtime:
 
         ``directory`` finds them in place of IAM.
 
-        Raises ``UsageError``, before anything is called, where the settings of a connection are missing.
+        Raises ``UsageError``, before anything is called, where the settings of a connection are missing, and for what
+        cannot be a user's name, such as the empty text of a variable.
         """
+        from twokey.config.settings import user_name
         from twokey.destinations import registry
         from twokey.fleet.roster import select
 
+        for name in names:
+            user_name(name)
         self._reach(settings, names)
         for url in also:
             registry.reach(url, self.services)
