@@ -213,6 +213,40 @@ class TestAsFound:
         assert any("no store was read" in note for note in result.notes)
 
 
+class TestAccounts:
+    ACCOUNTS = "{list: [{id: '111111111111', name: prod}, {id: '222222222222', name: test site, role: r}]}"
+
+    def parts(self, tmp_path: Path, *entries: str, users: Sequence[str] = ()) -> list[tuple[str, str, Any]]:
+        """Return each user that is played, with its store and its window."""
+        text = "".join(f"  - {{{one}}}\n" for one in entries)
+        (tmp_path / "twokey.yaml").write_text(f"version: 1\naccounts: {self.ACCOUNTS}\nmachine_users:\n{text}")
+        found, _ = rehearse.cast(load(tmp_path / "twokey.yaml"), users, as_found=False)
+        return [(one.user, one.entry["store"], one.entry["window"]) for one in found]
+
+    def test_users_of_one_name_in_two_accounts_are_both_played(self, tmp_path: Path) -> None:
+        entries = (
+            "users: [ci], accounts: ['111111111111'], store: 'secretsmanager:keys/{user}'",
+            "users: [ci], accounts: [test site], store: 'secretsmanager:keys/{user}', window: 10d",
+            "users: [ci], accounts: [test-site], store: 'secretsmanager:keys/{user}', window: 5d",
+        )
+        each = "secretsmanager:keys/{user}"
+        expected = [("ci", each, "30d"), ("ci.test-site", each, "10d"), ("ci.test-site-2", each, "5d")]
+        assert self.parts(tmp_path, *entries) == expected
+        assert self.parts(tmp_path, *entries, users=["ci"]) == expected
+
+    def test_one_url_in_two_accounts_is_played_as_two(self, tmp_path: Path) -> None:
+        entries = (
+            "users: [ci], accounts: ['111111111111'], store: 'secretsmanager:keys'",
+            "users: [site], accounts: ['222222222222'], store: 'secretsmanager:keys'",
+        )
+        assert [store for _, store, _ in self.parts(tmp_path, *entries)] == [
+            "secretsmanager:keys",
+            "secretsmanager:twokey-rehearsal/1-0",
+        ]
+        result = rehearsed(tmp_path, users=(), settings=load(tmp_path / "twokey.yaml"), days=1, every=12 * HOUR)
+        assert result.rotations == 2
+
+
 class TestInput:
     def test_too_many_runs_are_refused_before_anything_is_played(self) -> None:
         with pytest.raises(UsageError, match="are too many for a rehearsal"):
@@ -246,6 +280,14 @@ class TestInput:
     ) -> None:
         monkeypatch.chdir(tmp_path)
         assert twokey("rehearse").code == 2
+
+    def test_a_name_that_no_user_can_have_is_refused_before_a_file_is_written(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        Path("twokey.yaml").write_text("version: 1\nmachine_users: [{path: /m/, store: 'ssm:/m/{user}'}]\n")
+        ran = twokey("rehearse", "")
+        assert (ran.code, ran.err.splitlines()[0]) == (2, "Error: user: expected an IAM user name, got ''.")
 
 
 CONFIG = """

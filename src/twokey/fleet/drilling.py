@@ -7,18 +7,20 @@ left out.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from twokey.config.settings import same_name
+from twokey.config.settings import same_name, user_name
 from twokey.core import durations
+from twokey.core.accounts import AccountChoice
 from twokey.core.errors import UsageError
-from twokey.destinations.address import CONNECTION, take_apart
+from twokey.destinations.address import CONNECTION, names_user, take_apart
 from twokey.fleet.first import KEY_ID
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from twokey.config.settings import Selection, Settings
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 ON_AWS = ("secretsmanager", "ssm")
 """The kinds that the emulator has."""
+_LONGEST_NAME = 64
 INVENTED = 2
 """How many users are invented for an entry that names none: who is below its path is known to IAM only."""
 
@@ -61,6 +64,8 @@ class Part:
     path: str
     entry: dict[str, Any]
     stand_ins: dict[str, str]
+    urls: tuple[str, ...] = ()
+    """Those that are played, the store first; their fields are not filled in."""
 
 
 def parts(settings: Settings, users: Sequence[str], playing: Playing) -> list[Part]:
@@ -74,13 +79,20 @@ def parts(settings: Settings, users: Sequence[str], playing: Playing) -> list[Pa
                 f"{playing.what} cannot look up the user of {one}: that would call AWS.",
                 remedy="Name the user, or none.",
             )
+        user_name(one)
     found: dict[str, Part] = {}
+    accounts: dict[str, list[tuple[AccountChoice, ...]]] = {}
     for selection in settings.selections:
         invented = _names(selection, found, playing.invented)
         for name in [one for one in users if _may_mean(selection, one)] if users else [*invented]:
-            urls = (selection.store, *selection.deliver)
-            part = part_of(name, selection.path or "/", urls, selection.policy, playing, len(found))
-            found.setdefault(same_name(name), part)
+            of_name = accounts.setdefault(same_name(name), [])
+            if not of_name or (selection.users and selection.accounts not in of_name):
+                of_name.append(selection.accounts)
+                played = _another_name(name, selection, found) if same_name(name) in found else name
+                urls = (selection.store, *selection.deliver)
+                used = {url for part in found.values() for url in part.urls}
+                part = part_of(played, selection.path or "/", urls, selection.policy, playing, len(found), used)
+                found[same_name(played)] = part
     missing = [one for one in users if same_name(one) not in found]
     if missing:
         raise UsageError(
@@ -114,10 +126,39 @@ def _names(selection: Selection, found: dict[str, Part], after: str) -> Iterator
             yield name
 
 
-def part_of(name: str, path: str, urls: Sequence[str], policy: RotationPolicy, playing: Playing, number: int) -> Part:
-    """Return how a user is played whose store is the first of these URLs."""
-    played = [_played(url, playing, number, index) for index, url in enumerate(urls)]
-    stand_ins = {url: one for url, one in zip(urls, played, strict=True) if not _on_aws(url)}
+def _another_name(name: str, selection: Selection, found: Mapping[str, Part]) -> str:
+    """Return what a user is called whose name another account has, too: all of them are played in one account.
+
+    IAM, and every store that the emulator has, allows a dot.
+    """
+    choice = selection.accounts[0] if selection.accounts else AccountChoice()
+    account = re.sub(r"[^\w-]+", "-", choice.id or choice.name or choice.ou, flags=re.ASCII).strip("-")
+    full = f"{name}.{account or 'other'}"
+    endings = ("", *(f"-{number}" for number in range(2, len(found) + 3)))
+    wanted = (f"{full[: _LONGEST_NAME - len(ending)]}{ending}" for ending in endings)
+    return next(one for one in wanted if same_name(one) not in found)
+
+
+def part_of(
+    name: str,
+    path: str,
+    urls: Sequence[str],
+    policy: RotationPolicy,
+    playing: Playing,
+    number: int,
+    used: Collection[str] = (),
+) -> Part:
+    """Return how a user is played whose store is the first of these URLs.
+
+    ``used`` are those of the users before: one URL in two accounts means two things, and one in the emulator's account.
+    """
+    stand_ins: dict[str, str] = {}
+    played: list[str] = []
+    for index, url in enumerate(urls):
+        one = _played(url) if _on_aws(url) else ""
+        if not one or (one in used and not names_user(one)):
+            one = stand_ins[url] = playing.stand_in(number, index)
+        played.append(one)
     entry = {
         "users": [name],
         "store": played[0],
@@ -125,16 +166,14 @@ def part_of(name: str, path: str, urls: Sequence[str], policy: RotationPolicy, p
     }
     if played[1:]:
         entry["deliver"] = played[1:]
-    return Part(name, path, entry, stand_ins)
+    return Part(name, path, entry, stand_ins, tuple(played))
 
 
 def _on_aws(url: str) -> bool:
     return take_apart(url).scheme in ON_AWS
 
 
-def _played(url: str, playing: Playing, number: int, index: int) -> str:
-    if not _on_aws(url):
-        return playing.stand_in(number, index)
+def _played(url: str) -> str:
     # The emulator's one account has no name.
     return take_apart(url).without([CONNECTION]).replace("{account_name}", "emulator")
 
