@@ -11,10 +11,12 @@ from twokey.aws import sts
 from twokey.aws.clients import Clients
 from twokey.aws.member import MemberClients
 from twokey.config.account_settings import AccountSettings, OrganizationSettings
+from twokey.config.settings import Selection
 from twokey.core.accounts import Account, AccountChoice, AccountRole
 from twokey.core.errors import AccessDenied, Failed, ServiceRejected, UsageError
 from twokey.destinations.registry import Services
 from twokey.fleet.accounts import Accounts, interleaved, of_organization
+from twokey.planning.policy import RotationPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 HOME = "123456789012"
 ROLE = AccountRole("Twokey")
+CHOICES = (AccountChoice.of("a1"),)
 LISTED = tuple(Account(f"2222222222{number:02}", f"a{number}", roles=(ROLE,)) for number in range(11))
 
 
@@ -47,6 +50,56 @@ class TestTheAccounts:
     def test_take_their_turns(self) -> None:
         assert interleaved([[1, 2, 3], [4], [5, 6]]) == [1, 4, 5, 2, 6, 3]
         assert interleaved([]) == []
+
+    def test_have_the_entries_that_are_about_them_if_the_configuration_has_them(self) -> None:
+        of_all, of_one = (Selection("/", (), (), "file:x", (), RotationPolicy(), accounts=one) for one in ((), CHOICES))
+        run = accounts(AccountSettings(LISTED))
+        assert run.selections((of_all, of_one), LISTED[1]) == [of_all, of_one]
+        assert run.selections((of_all, of_one), LISTED[2]) == [of_all]
+        assert run.selections((of_all, of_one), Account(HOME)) == []
+
+
+class TestTheAccountOfACommandThatWorksInOne:
+    """``KEY`` is an ID of the account ``OWNER``, and ``NAME`` would be one of another account if it were no name."""
+
+    KEY, OWNER, NAME = "AKIAY34FZKBOKMUTVV7A", "609629065308", "DEPLZYXWVUTSRQPONMLK"
+
+    @pytest.fixture(autouse=True)
+    def _runs_at_home(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sts.Sts, "caller", lambda _self: (HOME, f"arn:aws:iam::{HOME}:user/twokey"))
+
+    def test_is_the_selected_one_whatever_the_key(self) -> None:
+        assert accounts(AccountSettings(LISTED[:1])).one(["ci"], str) == LISTED[0]
+        assert accounts(AccountSettings(LISTED, only=CHOICES)).one([self.KEY], str) == LISTED[1]
+
+    def test_is_that_of_the_keys(self) -> None:
+        owner = Account(self.OWNER, "owner", roles=(ROLE,))
+        assert accounts(AccountSettings((*LISTED, owner))).one([self.KEY, self.KEY], str) == owner
+
+    def test_is_twokeys_own_although_the_configuration_does_not_have_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sts.Sts, "caller", lambda _self: (self.OWNER, f"arn:aws:iam::{self.OWNER}:user/twokey"))
+        assert accounts(AccountSettings(LISTED)).one([self.KEY], str) == Account(self.OWNER)
+
+    def test_is_none_where_it_is_neither(self) -> None:
+        with pytest.raises(UsageError, match=rf"^The key belongs to account {self.OWNER}, which is none of the conf"):
+            accounts(AccountSettings(LISTED)).one([self.KEY], str)
+
+    @pytest.mark.parametrize("targets", [("ci",), (NAME,), (KEY, "ci"), (KEY, "AKIAQAAAAAAAAAAAAAAA"), ()])
+    def test_is_asked_for_where_the_keys_do_not_say_it(self, targets: tuple[str, ...]) -> None:
+        with pytest.raises(UsageError, match=r"^This command works in one account at a time, and 12 are selected\."):
+            accounts(AccountSettings((*LISTED, Account(self.OWNER)))).one(targets, str)
+
+    def test_is_asked_for_where_the_operator_chooses_several(self) -> None:
+        only = (AccountChoice.of("a1"), AccountChoice.of("a2"))
+        with pytest.raises(UsageError, match="and 2 are selected"):
+            accounts(AccountSettings(LISTED, only=only)).one([self.KEY], str)
+
+    @pytest.mark.parametrize(("count", "more"), [(10, ""), (11, "; and likewise for 1 more")])
+    def test_is_asked_for_with_the_command_for_each_of_them(self, count: int, more: str) -> None:
+        with pytest.raises(UsageError) as caught:
+            accounts(AccountSettings(LISTED[:count])).one(["ci"], "for {}".format)
+        commands = "; ".join(f"for {one.id}" for one in LISTED[:10])
+        assert caught.value.remedy == f"Run it for each of them: {commands}{more}."
 
 
 class Organization:

@@ -256,6 +256,11 @@ class TestAPause:
         run.run(wave(A, pause=timedelta(hours=1)), wave(B))
         assert run.pauses == []
 
+    def test_is_none_after_a_wave_without_users_and_the_next_begins(self) -> None:
+        run = InWaves(job(A))
+        run.run(wave(B, status=True, pause=timedelta(hours=1)))
+        assert (run.begun, run.pauses) == (["a"], [])
+
     def test_is_none_once_the_limit_is_reached(self) -> None:
         run = InWaves(job(A), job(A, "x"), job(B))
         run.outcome = lambda one: ended(one, Outcome.FAILED if one.user.name == "x" else Outcome.ROTATED)

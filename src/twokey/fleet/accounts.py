@@ -141,13 +141,13 @@ class Accounts:
         if len(self.selected) == 1:
             return self.selected[0]
         ids = {account_of(target) if KEY_ID.fullmatch(target) else None for target in targets}
-        if self._settings.only or len(ids) != 1 or None in ids:
+        wanted = ids.pop() if len(ids) == 1 else None
+        if self._settings.only or wanted is None:
             raise UsageError(
                 f"This command works in one account at a time, and {len(self.selected)} are selected.",
                 state=NOTHING,
                 remedy=f"Run it for each of them: {_commands(self.selected, command)}.",
             )
-        wanted = ids.pop() or ""
         found = [account for account in self.known if account.id == wanted]
         if not found and wanted != self.home:
             raise UsageError(

@@ -132,9 +132,9 @@ class Run:
     def _in_waves(self, work: Callable[[Job], T], observer: Observer, announce: Callable[[str], None]) -> Ended[T]:
         """Do the work wave after wave; the results of what was not begun come last, before those of broken accounts."""
         jobs = self.roster.jobs
-        accounts = None if self.runtime.accounts is None else self.runtime.accounts.known
-        waves.refuse_empty(self.settings.waves, accounts or ())
-        units = [job.user.name if accounts is None else job.user.account for job in jobs]
+        accounts = () if self.runtime.accounts is None else self.runtime.accounts.known
+        waves.refuse_empty(self.settings.waves, accounts)
+        units = [job.user.account if accounts else job.user.name for job in jobs]
         parts = waves.divide(units, self.settings.waves, accounts)
         results: list[T | Result] = []
         for number, part in enumerate(parts):

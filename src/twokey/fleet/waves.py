@@ -53,7 +53,7 @@ class Tally:
 
     def count(self, result: object) -> None:
         """Count how a user ended."""
-        if isinstance(result, Result) and result.outcome in BAD:
+        if not ended_well(result):
             self.count_bad(1)
 
     def count_bad(self, number: int) -> None:
@@ -77,20 +77,20 @@ class Tally:
         return f"wave {self.number} of {self.of}"
 
 
-def divide(units: Sequence[str], waves: Sequence[WaveSettings], accounts: Sequence[Account] | None) -> list[list[int]]:
+def divide(units: Sequence[str], waves: Sequence[WaveSettings], accounts: Sequence[Account]) -> list[list[int]]:
     """Return which of the units are in each wave, by their numbers, and those that are in none, as a last wave.
 
     Units are the accounts of users, or without accounts, the users. Percentages are of all of them, in a stable order
     that has nothing to do with names or ages: that of the digests of their ids.
     """
-    known = units if accounts is None else [account.id for account in accounts]
-    ranked = sorted(dict.fromkeys(known), key=lambda unit: hashlib.sha256(unit.encode()).digest())
+    known = dict.fromkeys([account.id for account in accounts] or units)
+    ranked = sorted(known, key=lambda unit: hashlib.sha256(unit.encode()).digest())
     first: dict[str, int] = {}
     for number, wave in enumerate(waves):
         if wave.percent:
             chosen: Iterable[str] = ranked[: math.ceil(len(ranked) * wave.percent / 100)]
         else:
-            chosen = [one.id for one in accounts or () if any(choice.means(one) for choice in wave.accounts)]
+            chosen = [one.id for one in accounts if any(choice.means(one) for choice in wave.accounts)]
         for unit in chosen:
             first.setdefault(unit, number)
     found: list[list[int]] = [[] for _ in range(len(waves) + 1)]
