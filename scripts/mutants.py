@@ -102,6 +102,7 @@ GROUPS = {
         ("destinations/local/test_*.py", "destinations/test_[ir]*.py"),
     ),
     "fleet": Group(tuple(f"fleet.{name}" for name in ACTING), ("fleet/test_*.py",)),
+    "plan_files": Group(("fleet.plan_files",), ("cli/test_plan_files.py",)),
     "vault": Group(
         ("destinations.stores.vault",),
         (

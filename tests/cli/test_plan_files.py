@@ -74,6 +74,12 @@ class TestAPlan:
         document = json.loads((tmp_path / "plan.json").read_text())
         assert [one["user"] for one in document["plan"]["users"]] == ["ci", "new"]
 
+    def test_is_a_file_only_where_one_is_named(self, tmp_path: Path) -> None:
+        ran = twokey("plan")
+        told = [line for line in ran.err.splitlines() if not line.startswith("Warning: ")]
+        assert (ran.code, told) == (0, ["2 will be rotated."])
+        assert [file.name for file in tmp_path.iterdir()] == ["twokey.yaml"]
+
     def test_is_performed_once(self, rig: Rig) -> None:
         plan()
         assert follow() == {"ci": ("rotated", "due"), "new": ("rotated", "no_key")}
@@ -267,8 +273,8 @@ class TestUnderTheLease:
         (("plan", "--sign-with", "key.pem"), "--out"),
         (("plan", "--out", "nowhere/plan.json"), "--out: nowhere/plan.json"),
         (("plan", "--out", "plan.json", "--sign-with", "twokey.yaml"), "--sign-with: twokey.yaml is no Ed25519"),
-        (("rotate", "--signed-by", "key.pem"), "--plan"),
-        (("rotate", "--plan-max-age", "1d"), "--plan"),
+        (("rotate", "--signed-by", "key.pem"), "--signed-by is about the file of --plan."),
+        (("rotate", "--plan-max-age", "1d"), "--plan-max-age is about the file of --plan."),
         (("rotate", "--plan", "nowhere.json"), "nowhere.json cannot be read"),
         (("rotate", "--plan", ".", "--plan-max-age", "soon"), "--plan-max-age"),
     ],

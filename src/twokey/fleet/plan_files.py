@@ -28,17 +28,16 @@ MAX_AGE = "3d"
 
 
 class Writing:
-    """A plan that is written to a file once it is made; without a file, nothing is."""
+    """A plan that is written to a file once it is made."""
 
-    def __init__(self, file: ReportFile | None = None, name: str = "", signer: Signer | None = None) -> None:
+    _run: Run
+    _recorder: Recorder
+
+    def __init__(self, file: ReportFile, name: str, signer: Signer | None) -> None:
         self._file, self._name, self._signer = file, name, signer
-        self._run: Run | None = None
-        self._recorder: Recorder | None = None
 
     def begin(self, run: Run) -> Callable[[Job], Decide] | None:
         """Return what makes each user's decision and remembers it; None without a file."""
-        if self._file is None:
-            return None
         from twokey.fleet.planned import Recorder
 
         self._run, self._recorder = run, Recorder()
@@ -46,8 +45,6 @@ class Writing:
 
     def write(self, previews: Sequence[Preview], requested: Overrides) -> str:
         """Write the file; return what an approver compares. Raises ``Failed`` where it cannot be written any more."""
-        if self._file is None or self._recorder is None or self._run is None:
-            return ""
         from twokey.reports.plan_file import text_of
 
         text = text_of(self._recorder.plan(previews, self._run, requested), self._signer.sign if self._signer else None)
@@ -56,13 +53,26 @@ class Writing:
         return f"Plan: {self._name}, {signed}; its SHA-256 is {hashlib.sha256(text.encode()).hexdigest()}."
 
 
+class _NoFile(Writing):
+    """A plan that is only shown."""
+
+    def __init__(self) -> None:
+        pass
+
+    def begin(self, *_: object) -> None:
+        pass
+
+    def write(self, *_: object) -> str:
+        return ""
+
+
 @contextmanager
 def writing(out: str | PathLike[str] | None, sign_with: str | PathLike[str] | None) -> Iterator[Writing]:
     """Prepare the file before anything is called; raises ``UsageError`` where it or the key cannot be used."""
     if out is None:
         if sign_with is not None:
             raise UsageError("--sign-with signs the file of --out.", remedy="Add --out FILE.")
-        yield Writing()
+        yield _NoFile()
         return
     from twokey.system.report_files import ReportFile
     from twokey.system.signatures import Signer
