@@ -65,6 +65,13 @@ class TestThatDidNotWork:
         journal = rig.record().journal
         assert (journal.intent, len(journal.removed), rig.ids()) == (None, 1, [])
 
+    def test_is_deleted_again_before_the_process_is_ended(self, rig: Rig) -> None:
+        user, world = rig.world()
+        result = rotate(user, rig.policy, replace(world, out_of_time=lambda: True))
+        assert (result.outcome, result.reason) == (Outcome.FAILED, Reason.STOPPED)
+        assert "The time of this run was over before the created key" in result.message
+        assert (rig.ids(), rig.record().journal.intent) == ([], None)
+
     def test_is_not_said_to_exist_where_the_lease_is_lost_after_its_deletion(self, rig: Rig) -> None:
         rig.at[("remove unpublished", "done")] = lambda: rig.sleep_through(200)
         result = rig.rotate()
