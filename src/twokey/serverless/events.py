@@ -16,7 +16,7 @@ from twokey.core.errors import UsageError
 
 LARGEST = 262_144
 """Bytes of a state's input. One that is larger never reaches the function through Step Functions."""
-USERS_PER_CHUNK = 200
+USERS_PER_CHUNK = 1000
 NOTHING = "Nothing was called."
 
 Account = Annotated[str, Meta(pattern="^[0-9]{12}$")]
