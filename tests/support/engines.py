@@ -154,10 +154,10 @@ def a_fleet(engine: Engine, accounts: int, users: int) -> Fleets:
     return before
 
 
-def disturb(engine: Engine, probability: float, killed: float) -> None:
+def disturb(engine: Engine, probability: float, killed: float, after: str = "lost_response") -> None:
     """Let each call fail with this probability, before or after its effect, and functions be killed at any step."""
     chance = random.Random(7)
-    for effect in ("error_before", "lost_response"):
+    for effect in ("error_before", after):
         engine.aws.weather.add(Rule("*", times=None, probability=probability / 2, effect=effect))
 
     def invocation(event: Any) -> Invocation:

@@ -47,6 +47,7 @@ class StepFunctions:
     function: Callable[[Any], Any]
     s3: Any
     invocations: list[Any] = field(default_factory=list)
+    died: int = 0
     _under_way: int = 0
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
@@ -78,6 +79,8 @@ class StepFunctions:
             body: Any = self.function(event)
             failed = {}
         except FunctionDied:
+            with self._changed:
+                self.died += 1
             body = {"errorType": "Runtime.ExitError", "errorMessage": "Runtime exited with error: signal: killed"}
             failed = {"FunctionError": "Unhandled"}
         except Exception as error:  # noqa: BLE001  as the runtime of Lambda does
