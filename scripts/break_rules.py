@@ -902,7 +902,7 @@ RULES = (
     Rule(
         "waves: no wave begins after one without an account",
         "fleet/run.py",
-        "        waves.refuse_empty(self.settings.waves, accounts or ())\n",
+        "        waves.refuse_empty(self.settings.waves, accounts)\n",
         "",
         FLEET,
     ),
