@@ -9,9 +9,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from support.commands import twokey
 from support.engines import BUCKET, ORGANIZATION, Engine, Invocation
-from support.fleets import HOME, MACHINE_USERS, ONE, OTHER, ROLE
+from support.fleets import HOME, MACHINE_USERS, ONE, OTHER
 from twokey.core.errors import Failed, UsageError
 from twokey.emulator.weather import Rule
 from twokey.rotation import lease
@@ -123,6 +122,17 @@ class TestListing:
         assert engine.listed("e")["users"] == 0
         assert engine.summarised("e")["summary"]["refused"] == 2
 
+    def test_named_users_need_no_permission_but_those_that_twokey_policy_prints(self, engine: Engine) -> None:
+        engine.account(ONE, "one", "ci", "web")
+        engine.as_printed(ONE)
+        assert engine.listed("e", users=["CI", "nobody"])["users"] == 1
+        assert engine.object(f"executions/e/users/{ONE}.json")["users"] == ["ci"]
+        (one,) = engine.object("executions/e/listing.json")["results"]
+        assert (one["user"], one["message"].partition(".")[0]) == (
+            "nobody",
+            "No entry of the configuration covers the user nobody",
+        )
+
     def test_a_resume_takes_up_an_account_that_was_not_reached(self, engine: Engine) -> None:
         engine.account(ONE, "one", "ci")
         engine.account(OTHER, "other", "ci", "web", role=False)
@@ -160,9 +170,7 @@ class TestChunks:
 
     def test_needs_no_permission_but_those_that_twokey_policy_prints(self, engine: Engine) -> None:
         engine.account(ONE, "one", "ci", "web")
-        printed = twokey("policy", "rotator", "--member", "--config", str(engine._file), "--account", ONE).out
-        iam = engine.aws.client("iam", engine.aws.admin_of(ONE))
-        iam.put_role_policy(RoleName=ROLE, PolicyName="all", PolicyDocument=printed)
+        engine.as_printed(ONE)
         engine.listed("e")
         engine.aws.clear_requests()
         assert engine.rotated("e", ONE) == {"ended": 2, "problems": 0, "left": 0, "progress": "done"}

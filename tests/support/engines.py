@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-from support.fleets import HOME, Fleet
+from support.commands import twokey
+from support.fleets import HOME, ROLE, Fleet
 from support.rig import Killed, dead_processes_release_their_lease
 from support.step_functions import FunctionDied, StepFunctions
 from twokey.emulator.weather import Rule
@@ -86,6 +87,12 @@ class Engine(Fleet):
         super().configure(accounts, *args, **more)
         text = self._file.read_text(encoding="utf-8")
         self._set_variable("TWOKEY_CONFIG", text.replace("settle: 0s\n", f"settle: {settle}\n"))
+
+    def as_printed(self, account: str) -> None:
+        """Give twokey's role in an account the policy that ``twokey policy`` prints for it, and nothing else."""
+        printed = twokey("policy", "rotator", "--member", "--config", str(self._file), "--account", account).out
+        iam = self.aws.client("iam", self.aws.admin_of(account))
+        iam.put_role_policy(RoleName=ROLE, PolicyName="all", PolicyDocument=printed)
 
     def call(self, event: Any) -> Any:
         """Call the function as Lambda does; one that dies holds its leases, as a process that is gone."""

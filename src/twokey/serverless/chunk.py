@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from twokey.config.settings import same_name
 from twokey.core.errors import Stopped, TwokeyError
 from twokey.core.reasons import Outcome, Reason
 from twokey.fleet import commands
@@ -26,7 +25,7 @@ from twokey.serverless.entries import Results
 from twokey.serverless.events import Rotated
 from twokey.serverless.members import only, read_members
 from twokey.serverless.objects import Bucket, Keys
-from twokey.serverless.runs import unobserved
+from twokey.serverless.runs import roster_of, unobserved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from twokey.config.settings import Settings
     from twokey.core.events import Listener
     from twokey.fleet.first import First
-    from twokey.fleet.roster import Job, Roster
+    from twokey.fleet.roster import Job
     from twokey.serverless.deadline import Deadline
 
 
@@ -73,7 +72,7 @@ def _run(event: events.Rotate, settings: Settings, names: tuple[str, ...], first
     alerting = Alerting(settings, "rotate", lambda _: None, runtime=runtime)
     try:
         with lease.ended_by_time_alone():
-            run = Run.over(runtime, settings, lambda runtime: _roster(runtime, settings, names))
+            run = Run.over(runtime, settings, lambda runtime: roster_of(runtime, settings, names))
             found = run.each(_in_time(run, alerting, stop, force=event.force), unobserved).results
         results = _named(found, names, event.account)
     except TwokeyError as error:
@@ -81,23 +80,6 @@ def _run(event: events.Rotate, settings: Settings, names: tuple[str, ...], first
         results = [entries.without_result(event.account, name, str(error), Reason.ERROR) for name in names]
     ended = [one for one in results if one.reason is not Reason.STOPPED]
     return entries.collected(ended, alerting.found(ended))
-
-
-def _roster(runtime: Runtime, settings: Settings, names: Sequence[str]) -> Roster:
-    """Find the chunk's users as the listing did: below a path by ListUsers, which returns a thousand at a time.
-
-    To read each of them by its name takes a request for each, and a permission that no rotation of a path needs.
-    """
-    wanted = set(map(same_name, names))
-    selections = (
-        replace(one, users=tuple(name for name in one.users if same_name(name) in wanted)) if one.users else one
-        for one in settings.selections
-    )
-    kept = tuple(
-        one for one, before in zip(selections, settings.selections, strict=True) if one.users or not before.users
-    )
-    found = runtime.roster(replace(settings, selections=kept), ())
-    return replace(found, jobs=tuple(job for job in found.jobs if same_name(job.user.name) in wanted))
 
 
 def _in_time(run: Run, alerting: Alerting, stop: Deadline, *, force: bool) -> Callable[[Job, Listener], Result]:

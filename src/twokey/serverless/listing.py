@@ -7,7 +7,7 @@ and there may be no more of them than ``max_users``.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,6 +15,7 @@ import msgspec
 from twokey.alerts.decision import PROBLEMS
 from twokey.core.errors import UsageError
 from twokey.fleet.alerting import Alerting
+from twokey.fleet.lookup import not_covered
 from twokey.fleet.run import Run
 from twokey.fleet.runtime import Runtime
 from twokey.rotation.results import Result
@@ -22,14 +23,14 @@ from twokey.serverless import entries, events
 from twokey.serverless.events import Chunk, Input, Item, Listed
 from twokey.serverless.members import Members, record
 from twokey.serverless.objects import Bucket, Keys, read_url
-from twokey.serverless.runs import chosen, unobserved
+from twokey.serverless.runs import chosen, roster_of, unobserved
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from twokey.config.settings import Settings
     from twokey.fleet.first import First
-    from twokey.fleet.roster import Job
+    from twokey.fleet.roster import Job, Roster
     from twokey.serverless.deadline import Deadline
     from twokey.serverless.members import AccountRecord
 
@@ -83,8 +84,17 @@ def _select(
     runtime: Runtime, settings: Settings, names: tuple[str, ...]
 ) -> tuple[Sequence[Job | Result], Sequence[str]]:
     """Return the users as a run of ``rotate`` over all of them would begin them, what it would refuse, its warnings."""
-    run = Run.over(runtime, settings, lambda runtime: runtime.roster(settings, names))
+    run = Run.over(runtime, settings, lambda runtime: _roster(runtime, settings, names))
     return run.each(lambda job, _listener: job, unobserved).results, run.roster.warnings
+
+
+def _roster(runtime: Runtime, settings: Settings, names: Sequence[str]) -> Roster:
+    """Find the users, and report each name that no entry covers; in an account that was not reached, it may be one."""
+    found = roster_of(runtime, settings, names)
+    if not all(one.user.name for one in found.failed):
+        return found
+    known = [*(job.user.name for job in found.jobs), *(one.user.name for one in found.failed)]
+    return replace(found, failed=(*found.failed, *not_covered(names, known)))
 
 
 def _write_users(

@@ -6,11 +6,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from twokey.config.settings import same_name
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from twokey.config.settings import Settings
-    from twokey.fleet.roster import Job
+    from twokey.config.settings import Selection, Settings
+    from twokey.fleet.roster import Job, Roster
+    from twokey.fleet.runtime import Runtime
 
 
 def chosen(settings: Settings, accounts: Sequence[str]) -> Settings:
@@ -20,6 +23,23 @@ def chosen(settings: Settings, accounts: Sequence[str]) -> Settings:
     from twokey.config.account_settings import selected_by
 
     return replace(settings, accounts=selected_by(settings.accounts, tuple(accounts), None, settings.source))
+
+
+def roster_of(runtime: Runtime, settings: Settings, names: Sequence[str]) -> Roster:
+    """Find the users of the configuration; with ``names``, only those of them: below a path by ListUsers all the same.
+
+    To read each of them by its name takes a request for each, and a permission that no rotation of a path needs.
+    """
+    if not names:
+        return runtime.roster(settings, ())
+    wanted = set(map(same_name, names))
+    kept: list[Selection] = []
+    for selection in settings.selections:
+        users = tuple(name for name in selection.users if same_name(name) in wanted)
+        if users or not selection.users:
+            kept.append(replace(selection, users=users))
+    found = runtime.roster(replace(settings, selections=tuple(kept)), ())
+    return replace(found, jobs=tuple(job for job in found.jobs if same_name(job.user.name) in wanted))
 
 
 class Unobserved:
