@@ -66,6 +66,10 @@ def command(
     from twokey.permissions.findings import reaches
     from twokey.permissions.lint import lint
 
+    if settings and settings.accounts:
+        from twokey.cli import terminal
+
+        terminal.tell(f"Warning: only the account that twokey runs in is read, not the others of {settings.source}.")
     runtime = Runtime(settings)
     account = collect.account(runtime.iam)
     selected = _selected(account, settings, users, path)
