@@ -41,6 +41,9 @@ class TestAreRefused:
             (central(EACH, A), central(EACH, B)),
             (central(EACH, A, "ci"), central(EACH, B)),
             (central(EACH, A), central(f"{SECRET}/ci", B, "ci")),
+            (central("ssm:/{user}/{user}", A), central("ssm:/ci/ci", B, "ci")),
+            (central("ssm:/ci/{user}", A), central("ssm:/ci/ci", B, "ci")),
+            (central("ssm:/{account}/{user}", A), central(f"ssm:/{A}/{{user}}", B, "ci")),
             (central(f"{SECRET}/{{path}}/{{user}}", A), central(f"{SECRET}/{{path}}/{{user}}", B)),
             (entry("file:keys/{user}", A), entry("file:keys/{user}", B)),
             *(

@@ -7,6 +7,8 @@ users a path has, only IAM knows: of two entries in two accounts, each may have 
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -47,6 +49,15 @@ class _Use:
             return None
         return self.key, self.where, url
 
+    @property
+    def pattern(self) -> str:
+        """The URL with every field filled in but the user's name."""
+        path = (self.selection.path or "/").strip("/")
+        filled = self.template if path else self.template.replace("{path}/", "")
+        for name, value in (("path", path), ("account", self.account), ("account_name", self.account)):
+            filled = filled.replace(f"{{{name}}}", value)
+        return filled
+
     def may_have(self, user: str) -> bool:
         """Return whether the entry may select a user of this name."""
         names = self.selection.users
@@ -69,16 +80,28 @@ def check(
     there, for its users, where the central ones are. ``region``: that of the run, in which central stores are.
     """
     uses = list(_uses(selections, accounts, home, region))
-    named = _of_named_users(uses)
-    below: dict[_Store, _Use] = {}
+    below: dict[_Store, list[_Use]] = defaultdict(list)
     for use in uses:
-        if use.selection.users:
-            continue
-        template = use.template.replace("{account}", use.account).replace("{account_name}", use.account)
-        _refuse_second(below.setdefault((use.key, use.where, template), use), use)
-        for store, one in named.items():
-            if use.may_have(one.user) and use.at(one.user) == store:
-                _refuse_second(one, use)
+        if not use.selection.users:
+            others = below[use.key, use.where, use.pattern]
+            others.append(use)
+            _refuse_second(others[0], use)
+    for (key, where, url), one in _of_named_users(uses).items():
+        # There may be thousands of both: what a path would have to be written as is looked up, not compared.
+        for pattern in _patterns(url, one.user):
+            for use in below.get((key, where, pattern), ()):
+                if use.may_have(one.user):
+                    _refuse_second(one, use)
+
+
+def _patterns(url: str, user: str) -> Iterator[str]:
+    """Yield what has this URL for a user of this name: the name replaced where it is once, or everywhere."""
+    written = address.fill("x:{user}", user=user, path="/", account=_ANY)[2:]
+    found = list(re.finditer(re.escape(written), url))
+    for one in found:
+        yield f"{url[: one.start()]}{{user}}{url[one.end() :]}"
+    if len(found) > 1:
+        yield url.replace(written, "{user}")
 
 
 def _of_named_users(uses: Sequence[_Use]) -> dict[_Store, _Use]:
