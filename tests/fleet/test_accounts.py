@@ -180,6 +180,35 @@ class TestEntries:
         assert [one["user"] for one in ran.document["results"]] == ["gone"]
 
 
+class TestAnOrganizationThatCannotBeListed:
+    """It is one error, before anything is changed, whichever command asks."""
+
+    @pytest.mark.parametrize("command", ["rotate", "plan", "status", "adopt", "audit", "revoke ci --account one --yes"])
+    def test_has_no_unit_of_that_id(self, fleet: Fleet, command: str) -> None:
+        fleet.account(ONE, "one", "ci")
+        fleet.configure("{organizations: {role: TwokeyMember, ou: ou-ab12-34cd56ef}}")
+        ran = twokey(*command.split())
+        assert (ran.code, ran.out) == (1, "")
+        assert ran.err.startswith("Error: The organization has no organizational unit ou-ab12-34cd56ef.\n")
+        assert "Nothing was changed." in ran.err
+        assert "aws organizations list-organizational-units-for-parent" in ran.err
+        assert fleet.aws.count("sts:AssumeRole") == 0
+
+    def test_may_only_be_read_by_others(self, fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+        fleet.account(ONE, "one", "ci")
+        [key] = fleet.aws.make_user("rotator", path="/ops/", keys=1)
+        for name, value in fleet.aws.environment(key).items():
+            monkeypatch.setenv(name, value)
+        fleet.configure(ORGANIZATION)
+        for command in ("rotate", "status"):
+            ran = twokey(command)
+            assert (ran.code, ran.out) == (1, "")
+            assert ran.err.startswith("Error: Access denied: organizations:ListRoots on ")
+            assert "Nothing was changed." in ran.err
+            assert "Or list the accounts in twokey.yaml." in ran.err
+        assert fleet.aws.count("sts:AssumeRole") == 0
+
+
 class TestAnAccountThatCannotBeReached:
     def test_is_one_line_and_stops_no_other(self, fleet: Fleet) -> None:
         broken = {f"{number}" * 12: why for number, why in enumerate(["missing", "untrusting", "region", "denied"], 4)}
