@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 import time
+import traceback
 from collections import deque
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -50,6 +52,12 @@ def begins(permits: Any) -> bool:
 
     until(lambda: waits() or not thread.is_alive())
     return not thread.is_alive()
+
+
+def doing(thread: threading.Thread | None = None) -> set[str]:
+    """Return the names of the functions that a thread is in, by default the main one."""
+    frame = sys._current_frames().get((thread or threading.main_thread()).ident or 0)
+    return {one.f_code.co_name for one, _ in traceback.walk_stack(frame)} if frame else set()
 
 
 class TestPermits:
@@ -218,15 +226,16 @@ class TestAnEnd:
 
     def test_by_a_signal_holds_up_no_user_that_waits(self) -> None:
         """A permit was meant for the user that does not begin."""
-        stop, ended = threading.Event(), threading.Event()
+        stop, ended, threads = threading.Event(), threading.Event(), list[threading.Thread]()
 
         def work(one: Job) -> str:
             if one.user.name == "a":
                 with waiting.aside():
                     assert ended.wait(20)
-                    time.sleep(0.02)  # until its permit is free
+                    until(lambda: "one" not in doing(threads[0]))  # the permit of the other user is free
             if one.user.name == "b":
-                time.sleep(0.02)  # until the next user waits for a permit
+                threads.append(threading.current_thread())
+                until(lambda: {"begin", "wait"} <= doing())  # the next user waits for a permit
                 signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
                 assert stop.wait(20)
             return one.user.name
@@ -240,7 +249,7 @@ class TestAnEnd:
         stop = threading.Event()
 
         def work(one: Job) -> str:
-            time.sleep(0.02)  # until no user is left to begin
+            until(lambda: "join" in doing())  # no user is left to begin
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
             assert stop.wait(20)
             return one.user.name
@@ -253,7 +262,7 @@ class TestAnEnd:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The thread pool does not know of that thread."""
-        stop, begun = threading.Event(), threading.Event()
+        stop, begun, over = threading.Event(), threading.Event(), threading.Event()
         start = threading.Thread.start
 
         def interrupted(thread: threading.Thread) -> None:
@@ -264,12 +273,13 @@ class TestAnEnd:
         def work(one: Job) -> str:
             begun.set()
             assert stop.wait(20)
-            time.sleep(0.02)  # the run would be over
+            until(lambda: "wait_for" in doing() or over.is_set())
             return one.user.name
 
         monkeypatch.setattr(threading.Thread, "start", interrupted)
         with pytest.raises(pool.Interrupted, match="SIGTERM") as caught:
             pool.run(jobs("a", "b"), work, 1, stop=stop)
+        over.set()
         assert caught.value.results[0] == "a"
         assert caught.value.results[1].reason is Reason.STOPPED
 
