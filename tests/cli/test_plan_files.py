@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -140,9 +141,10 @@ class TestAPlan:
         (tmp_path / "key.pem").write_bytes(secret)
         public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
         (tmp_path / "key.pub.pem").write_bytes(public)
-        plan()
-        for options in ((), ("--sign-with", "key.pem")):
-            plan(*options)
+        for options, signed in (((), "not signed"), (("--sign-with", "key.pem"), "signed")):
+            made = twokey("plan", "--out", "plan.json", *options)
+            digest = hashlib.sha256((tmp_path / "plan.json").read_bytes()).hexdigest()
+            assert f"Plan: plan.json, {signed}; its SHA-256 is {digest}.\n" in made.err
             shown = twokey("rotate", "--plan", "plan.json", *(("--signed-by", "key.pub.pem") if not options else ()))
             assert shown.code == 3
         assert secret.decode().splitlines()[1] not in (tmp_path / "plan.json").read_text()
