@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import threading
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,7 @@ from support.rig import DAY
 from twokey.core.reasons import Outcome, Reason
 from twokey.planning import decision
 from twokey.planning.binding import bound, following
+from twokey.reports import plan_file
 from twokey.rotation import rotate
 from twokey.rotation.preview import preview
 
@@ -278,7 +281,8 @@ class TestUnderTheLease:
         (("rotate", "--signed-by", "key.pem"), "--signed-by is about the file of --plan."),
         (("rotate", "--plan-max-age", "1d"), "--plan-max-age is about the file of --plan."),
         (("rotate", "--plan", "nowhere.json"), "nowhere.json cannot be read"),
-        (("rotate", "--plan", ".", "--plan-max-age", "soon"), "--plan-max-age"),
+        (("rotate", "--plan", ".", "--plan-max-age", "soon"), "--plan-max-age: 'soon'"),
+        (("rotate", "--plan", ".", "--signed-by", "twokey.yaml"), "--signed-by: twokey.yaml is no Ed25519"),
     ],
 )
 def test_a_mistake_in_the_options_is_exit_2_and_calls_nothing(
@@ -289,3 +293,24 @@ def test_a_mistake_in_the_options_is_exit_2_and_calls_nothing(
     ran = twokey(*command)
     assert (ran.code, hint in ran.err, rig.aws.requests) == (2, True, [])
     assert not (tmp_path / "plan.json").exists()
+
+
+@pytest.mark.usefixtures("rig")
+def test_a_file_that_does_not_end_is_no_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(plan_file, "MOST_BYTES", 100)
+    configure()
+    os.mkfifo("endless")
+    over = threading.Event()
+
+    def write() -> None:
+        with open("endless", "wb", buffering=0) as pipe:  # noqa: PTH123
+            pipe.write(b"{" * 100)
+            assert over.wait(20)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    ran = twokey("rotate", "--plan", "endless")
+    over.set()
+    thread.join()
+    assert (ran.code, "endless is not a plan" in ran.err) == (3, True), ran.err
