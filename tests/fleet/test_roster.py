@@ -49,6 +49,11 @@ class TestDistinct:
         with pytest.raises(UsageError, match=r"^The user ci is selected twice: "):
             check_distinct([job(ONE, "ssm:/a"), job(ONE, "ssm:/b")])
 
+    def test_a_user_selected_twice_is_named_with_the_name_of_its_account(self) -> None:
+        twice = [replace(one, user=replace(one.user, account_name="prod")) for one in (job(ONE, "ssm:/a"), job(ONE))]
+        with pytest.raises(UsageError, match=r"^The user ci of the account prod \(123456789012\) is selected twice: "):
+            check_distinct(twice)
+
     def test_the_users_of_two_accounts_make_one_roster(self) -> None:
         both = Roster.of_accounts([Roster((job(ONE),)), Roster((job(OTHER),))])
         assert [one.user.key for one in both.jobs] == [ONE, OTHER]
