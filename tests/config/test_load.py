@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from twokey.config.load import from_flags
+from twokey.config import yaml_lines
+from twokey.config.load import from_flags, parse
 from twokey.config.load import load as load_file
 from twokey.config.settings import Selection, Settings, path_prefix
 from twokey.core.errors import UsageError
@@ -150,6 +151,28 @@ def test_flags_and_file_become_the_same_values() -> None:
     assert flags.selections == file.selections
     assert (flags.max_users, flags.concurrency) == (file.max_users, file.concurrency)
     assert flags.source == "the command line"
+
+
+def test_of_a_long_list_no_lines_are_kept_and_those_of_the_entries_are() -> None:
+    document = yaml_lines.parse("a:\n  - {id: 1}\nb:\n  - {id: 2}\n", "f.yaml")
+    document.forget(("a",))
+    assert document.lines == {(): 1, ("a",): 1, ("b",): 3, ("b", 0): 4, ("b", 0, "id"): 4}
+    assert (document.value, document.spelled) == (None, {})
+    assert document.at(("a", 0, "id")) == "f.yaml line 1"
+
+
+def test_a_read_configuration_keeps_the_lines_that_later_messages_name() -> None:
+    text = """\
+version: 1
+accounts:
+  list:
+    - {id: "123456789012", role: Twokey}
+machine_users:
+  - path: /a/
+    store: "ssm:/{account}/{user}"
+"""
+    settings = parse(text, "f.yaml")
+    assert settings.selections[0].named("path") == "f.yaml line 6: `path`"
 
 
 def test_a_missing_file_is_said_with_the_way_on() -> None:

@@ -58,6 +58,13 @@ class Document:
         """Return how an error about a value begins: ``twokey.yaml line 4``."""
         return f"{self.name} line {self.line(place)}"
 
+    def forget(self, place: Place) -> None:
+        """Forget the content, and the lines of all values below a position: no error will be about one of them."""
+        self.value = None
+        self.spelled.clear()
+        for below in [one for one in self.lines if len(one) > len(place) and one[: len(place)] == place]:
+            del self.lines[below]
+
     def wrong(self, place: Place, message: str, remedy: str = "") -> UsageError:
         """Return the error for a problem with the value at this position."""
         return UsageError(f"{self.at(place)}: {message}", remedy=remedy)
