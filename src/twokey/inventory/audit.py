@@ -6,10 +6,11 @@ more recent than the report, during a soak, after an interruption, or because ev
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, TypeVar
+from threading import Event
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from twokey.config.settings import same_name
 from twokey.core import durations, timestamps
@@ -160,12 +161,29 @@ def concurrently(work: Callable[[Item], Found], items: Sequence[Item], at_a_time
     """Do the work for every item, several at a time, in order; an interruption or an error begins no further item."""
     if len(items) < 2:
         return [*map(work, items)]
-    with ThreadPoolExecutor(max_workers=min(at_a_time, len(items)), thread_name_prefix="audit") as pool:
+    # A future for each of a thousand accounts would take more memory than what is found in them.
+    found: list[Any] = [None] * len(items)
+    failed: dict[int, BaseException] = {}
+    left, over = iter(range(len(items))), Event()
+
+    def some() -> None:
+        while not over.is_set() and (index := next(left, None)) is not None:
+            try:
+                found[index] = work(items[index])
+            except BaseException as error:  # noqa: BLE001  raised again below
+                failed[index] = error
+                over.set()
+
+    at_a_time = min(at_a_time, len(items))
+    with ThreadPoolExecutor(max_workers=at_a_time, thread_name_prefix="audit") as pool:
         try:
-            return [*pool.map(work, items)]
+            wait([pool.submit(some) for _ in range(at_a_time)])
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            over.set()
             raise
+    if failed:
+        raise failed[min(failed)]
+    return found
 
 
 def counted(names: Sequence[str]) -> str:
