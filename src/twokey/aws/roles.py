@@ -7,6 +7,7 @@ asked once, with the same credentials, after such a failure; most machine users 
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -150,6 +151,6 @@ def _signing_as(credential: Credential) -> Any:
 
 def _session(response: Any) -> SessionCredential:
     found = response["Credentials"]
-    return SessionCredential(
-        found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"], expires=found["Expiration"]
-    )
+    # botocore makes a time zone for each time, which lasts as long as the session.
+    expires = found["Expiration"].astimezone(UTC)
+    return SessionCredential(found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"], expires=expires)

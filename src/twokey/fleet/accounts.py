@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from twokey.aws.clients import Clients
     from twokey.aws.iam import Iam
+    from twokey.aws.roles import Sessions
     from twokey.aws.sts import Sts
     from twokey.config.account_settings import AccountSettings
     from twokey.config.settings import Selection
@@ -77,6 +78,15 @@ class Accounts:
 
         account, arn = Sts(self._home_services.clients).caller()
         return account, arn.split(":")[1]
+
+    @cached_property
+    def _sessions(self) -> Sessions:
+        from twokey.aws.roles import Sessions
+
+        return Sessions(self._home_services.clients)
+
+    def _partition(self) -> str:
+        return self._caller[1]
 
     @property
     def home(self) -> str:
@@ -159,12 +169,11 @@ class Accounts:
 
     def _member(self, account: Account) -> Member:
         from twokey.aws.member import MemberClients
-        from twokey.aws.roles import Sessions
 
         home = self._home_services
         if not account.roles:
             return Member(account, home.clients, home)
-        clients = MemberClients(home.clients, account, Sessions(home.clients), lambda: self._caller[1])
+        clients = MemberClients(home.clients, account, self._sessions, self._partition)
         return Member(account, clients, replace(home, clients=clients, home=home))
 
     def check(self, account: Account, *, in_region: bool) -> None:

@@ -119,7 +119,8 @@ class Directory:
             with open(fd, "rb") as file:  # noqa: PTH123  opened by descriptor
                 state = os.fstat(fd)
                 self._refuse_unsuitable(name, state)
-                return _content(memoryview(file.read(LARGEST)), state)
+                # No larger a buffer than needed: many threads read at the same time.
+                return _content(memoryview(file.read(state.st_size)), state)
 
     def _refuse_unsuitable(self, name: str, state: os.stat_result) -> None:
         path = self._path / name
