@@ -930,8 +930,8 @@ RULES = (
     Rule(
         "waves: no wave begins after one that was stopped",
         "fleet/run.py",
-        "            if tally.stopped:\n                return Ended((*results, *waves.accounts_not_begun",
-        "            if False:\n                return Ended((*results, *waves.accounts_not_begun",
+        "            if tally.stopped:\n                results.extend(waves.accounts_not_begun",
+        "            if False:\n                results.extend(waves.accounts_not_begun",
         FLEET,
     ),
     Rule(

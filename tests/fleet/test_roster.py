@@ -10,6 +10,7 @@ import pytest
 
 from twokey.core.errors import Failed, UsageError
 from twokey.core.model import MachineUser, UserKey
+from twokey.fleet import packed
 from twokey.fleet.lookup import no_result
 from twokey.fleet.names import Names
 from twokey.fleet.roster import (
@@ -57,6 +58,7 @@ class TestDistinct:
     def test_the_users_of_two_accounts_make_one_roster(self) -> None:
         both = Roster.of_accounts([Roster((job(ONE),)), Roster((job(OTHER),))])
         assert [one.user.key for one in both.jobs] == [ONE, OTHER]
+        assert isinstance(both.jobs, packed.Packed)
 
     def test_what_was_not_found_and_each_warning_once_are_those_of_all_accounts(self) -> None:
         missing = [no_result(name, "There is no such user.") for name in ("a", "b")]
@@ -91,6 +93,15 @@ class TestApart:
         assert caught.value.message == "ci and cd would write to the same destination: ssm:/a."
         assert "{account}" not in caught.value.remedy
         assert "{user}" in caught.value.remedy
+
+    def test_two_destinations_of_one_hash_are_two(self) -> None:
+        class Alike(str):
+            __slots__ = ()
+
+            def __hash__(self) -> int:
+                return 7
+
+        check_all_apart({key: [(name, frozenset({Alike(name)}))] for key, name in ((ONE, "ssm:/a"), (OTHER, "ssm:/b"))})
 
     def test_one_user_twice(self) -> None:
         with pytest.raises(UsageError, match=r"^ci, twice, would write to the same destination: ssm:/a\.") as caught:

@@ -115,7 +115,9 @@ def test_users_of_more_accounts_than_the_limit_are_refused_before_any_work() -> 
     def run(most: int | None, **options: Any) -> tuple[object, ...]:
         over = run_of(job(ONE), job(OTHER), failed=(MISSING,))
         accounts: Any = SimpleNamespace(max_accounts=most)
-        return replace(over, settings=replace(over.settings, accounts=accounts)).each(work, Seen(), **options).results
+        return tuple(
+            replace(over, settings=replace(over.settings, accounts=accounts)).each(work, Seen(), **options).results
+        )
 
     def work(one: Job, _listener: Listener) -> str:
         return one.user.account

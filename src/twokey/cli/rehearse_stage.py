@@ -68,10 +68,10 @@ class EmulatedStage:
             self._make(part, keys.get(part.user))
         runtime = self._runtime("set-up")
         roster = runtime.check(runtime.roster(self._settings, tuple(part.user for part in parts)))
-        self._jobs = roster.jobs
+        self._jobs = tuple(roster.jobs)
         for job in roster.jobs:
             self._fill(job, keys.get(job.user.name), runtime)
-        return roster.jobs
+        return self._jobs
 
     def _make(self, part: Part, found: Found | None) -> None:
         if found is None:

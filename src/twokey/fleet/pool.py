@@ -6,16 +6,18 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Condition, Event
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from twokey.core import waiting
 from twokey.core.errors import Stopped, TwokeyError
 from twokey.core.reasons import Outcome, Reason
+from twokey.fleet import packed
 from twokey.rotation.results import Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from twokey.fleet.packed import Packed
     from twokey.fleet.roster import Job
 
 
@@ -31,8 +33,11 @@ def run(
     concurrency: int,
     progress: Callable[[T | Result], None] = lambda _: None,
     stop: Event | None = None,
-) -> list[T | Result]:
+    order: Sequence[int] | None = None,
+) -> Packed[T | Result]:
     """Do the work for every job, ``concurrency`` at a time; return the results in the order of the jobs.
+
+    ``order``: the positions of the jobs as they begin, where that is another order.
 
     A user that waits for another run, or for IAM's list, does not count: the next one begins meanwhile.
     For a job that did not begin, or whose work raised, the list holds a failed ``Result``.
@@ -41,39 +46,48 @@ def run(
     ``Interrupted`` is raised, with the results of all.
     """
     stop = stop or Event()
-    results: list[T | Result | None] = [None] * len(jobs)
+    results: Packed[T | Result | None] = packed.results([None] * len(jobs))
     errors: list[BaseException] = []
     permits = _Permits(concurrency)
 
-    def one(index: int) -> None:
+    def work_on(index: int) -> None:
         with permits.begun(), waiting.giving_way(permits.given_up):
             try:
                 if not stop.is_set():
-                    results[index] = _guarded(work, jobs[index], progress)
+                    result: T | Result = _guarded(work, jobs[index], progress)
+                    results[index] = result
             except BaseException as error:  # noqa: BLE001  raised again below, in the thread that called this function
                 errors.append(error)
                 stop.set()  # while the permit is held: no other user begins after an error
 
     with ThreadPoolExecutor(max_workers=concurrency + MOST_WAITING, thread_name_prefix="user") as pool:
         try:
-            for index in range(len(jobs)):
+            for index in range(len(jobs)) if order is None else order:
                 # No thread and no future exists for a user that has not begun: of many users, they would take most of
                 # the memory.
                 permits.begin()
-                pool.submit(one, index)
+                pool.submit(work_on, index)
             pool.shutdown()
         except BaseException as error:  # noqa: BLE001  raised again below, once those under way have ended
             errors.append(error)
             stop.set()
             permits.end()
     permits.wait()  # the pool does not know of a thread whose start, or end, an interruption kept it from seeing
-    ended = [stopped(jobs[index]) if one is None else one for index, one in enumerate(results)]
+    ended = _of_all(jobs, results)
     for raised in errors:
         if isinstance(raised, KeyboardInterrupt):
             raise Interrupted(ended, str(raised))
     if errors:
         raise errors[0]
     return ended
+
+
+def _of_all(jobs: Sequence[Job], results: Packed[T | Result | None]) -> Packed[T | Result]:
+    """Return the results, with one for each user that did not begin."""
+    for index, one in enumerate(results):
+        if one is None:
+            results[index] = stopped(jobs[index])
+    return cast("Packed[T | Result]", results)
 
 
 class _Permits:
@@ -158,7 +172,7 @@ class _Permits:
 class Interrupted(KeyboardInterrupt):
     """The operator or a scheduler ended the run; ``results`` has an entry for every user."""
 
-    def __init__(self, results: list[Any], signal: str) -> None:
+    def __init__(self, results: Packed[Any], signal: str) -> None:
         super().__init__(signal)
         self.results = results
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from array import array
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from twokey.core.errors import Failed, UsageError
 from twokey.core.reasons import Outcome, Reason
 from twokey.destinations.address import fill
+from twokey.fleet import packed
 from twokey.fleet.lookup import UNTOUCHED, Lookup, conclude, not_covered
 from twokey.fleet.names import Names
 from twokey.rotation.results import Result
@@ -61,7 +64,7 @@ class Job:
 class Roster:
     """The selected users, the results of those that were not found, and what else the operator should know."""
 
-    jobs: tuple[Job, ...]
+    jobs: Sequence[Job]
     failed: tuple[Result, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -69,7 +72,7 @@ class Roster:
     def of_accounts(cls, rosters: Iterable[Roster]) -> Roster:
         """Return the users of several accounts as one roster; raises ``UsageError`` if a user is in it twice."""
         parts = list(rosters)
-        jobs = tuple(job for part in parts for job in part.jobs)
+        jobs = packed.joined([part.jobs for part in parts])
         check_distinct(jobs)
         failed = tuple(result for part in parts for result in part.failed)
         return cls(jobs, failed, tuple(dict.fromkeys(warning for part in parts for warning in part.warnings)))
@@ -95,7 +98,7 @@ def select(
     missing += not_covered(names, [*(job.user.name for job in jobs), *(result.user.name for result in missing)])
     if not jobs and not missing:
         raise none_selected()
-    return Roster(tuple(jobs), tuple(missing), tuple(warnings))
+    return Roster(packed.jobs(jobs), tuple(missing), tuple(warnings))
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +230,8 @@ def select_destinations(
 
 def check_distinct(jobs: Sequence[Job]) -> None:
     """Raise ``UsageError`` if a user is selected twice."""
+    if not _any_twice(hash(job.user.key) for job in jobs):
+        return
     named = Names(job.user.key for job in jobs)
     users: dict[UserKey, Job] = {}
     for job in jobs:
@@ -248,9 +253,11 @@ def check_distinct(jobs: Sequence[Job]) -> None:
 def check_apart(jobs: Sequence[Job], targets: Callable[[Job], Targets]) -> None:
     """Raise ``UsageError`` if two users, or two destinations of one user, would write the same.
 
-    ``targets`` returns those of a user, and is asked again about the one that an error names: to keep the names of
-    all would take as much memory as the run itself.
+    ``targets`` returns those of a user, and is asked again where two are the same: to keep the names of all would take
+    as much memory as the run itself.
     """
+    if not _any_twice(hash(one) for job in jobs for _, written in targets(job) for one in written):
+        return
     writers: dict[str, Job] = {}
     for job in jobs:
         own: dict[str, str] = {}
@@ -267,6 +274,14 @@ def check_apart(jobs: Sequence[Job], targets: Callable[[Job], Targets]) -> None:
                 at = next(map(job.at, (job.store, *job.deliver)[index : index + 1]), "")
                 named = Names(each.user.key for each in jobs)
                 raise _overlap((other.user.key, also), (job.user.key, name), named, at)
+
+
+def _any_twice(hashes: Iterable[int]) -> bool:
+    """Return whether two hashes are the same, as those of two different things hardly ever are.
+
+    A set of them would take three times as much memory.
+    """
+    return any(one == other for one, other in pairwise(sorted(array("q", hashes))))
 
 
 @contextmanager

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from twokey.config.settings import same_name
 from twokey.core.errors import Failed, TwokeyError, UsageError
 from twokey.destinations import address, registry
-from twokey.fleet import waves
+from twokey.fleet import packed, waves
 from twokey.fleet.lookup import conclude, no_result, not_covered
 from twokey.fleet.roster import UNCHANGED, Roster, find
 from twokey.inventory.audit import concurrently
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from twokey.core.accounts import Account
     from twokey.core.model import MachineUser
     from twokey.fleet.accounts import Accounts
-    from twokey.fleet.roster import Found
+    from twokey.fleet.packed import Packed
+    from twokey.fleet.roster import Found, Job
     from twokey.rotation.results import Result
 
 AT_A_TIME = 16
@@ -31,12 +32,16 @@ AT_A_TIME = 16
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """One account: what was found in it, or the one result that says why it was not reached."""
+    """What is kept of one account: its users, the results of others or of itself, and what matches no user.
 
-    account: Account
+    ``reached``: whether it was, by an entry that chooses it.
+    """
+
     selections: tuple[Selection, ...]
-    found: Found | None = None
-    failed: tuple[Result, ...] = field(default=())
+    jobs: Sequence[Job] = ()
+    failed: tuple[Result, ...] = ()
+    unmatched: tuple[tuple[Selection, str], ...] = ()
+    reached: bool = False
 
 
 def select_in_accounts(
@@ -59,13 +64,14 @@ def select_in_accounts(
     failed, warnings = conclude(_without_account(accounts.known, settings.selections))
 
     def look(account: Account) -> _Part:
-        return _look(accounts, account, settings.selections, names, fill, stop)
+        return _look(accounts, account, settings.selections, names, fill, stop, jobs)
 
+    jobs: Packed[Job] = packed.jobs()
     parts = concurrently(look, selected, AT_A_TIME)
-    roster = Roster.of_accounts(_roster(part, names) for part in parts)
+    roster = Roster.of_accounts(Roster(part.jobs, part.failed) for part in parts)
     emptied, more = conclude(_unmatched(parts))
     missing = [*failed, *roster.failed, *emptied]
-    if all(part.found for part in parts):
+    if names and all(part.reached for part in parts):
         # In an account that was not reached, there may be users of these names.
         missing += not_covered(names, [*(job.user.name for job in roster.jobs), *(one.user.name for one in missing)])
     if not roster.jobs and not missing:
@@ -106,10 +112,12 @@ def _look(
     names: Sequence[str],
     fill: Callable[[str, MachineUser], str],
     stop: Event,
+    others: Packed[Job],
 ) -> _Part:
+    """Look at one account; of its users, no more is kept than ``others`` keeps of those of all accounts."""
     theirs = tuple(selection for selection in selections if selection.is_for(account))
     if not theirs or stop.is_set():
-        return _Part(account, ())
+        return _Part(())
     try:
         accounts.check(account, in_region=any(map(is_in_account, theirs)))
         found = find(theirs, names, accounts.member(account).iam, fill)
@@ -120,8 +128,10 @@ def _look(
     except UsageError:
         raise
     except TwokeyError as error:
-        return _Part(account, theirs, failed=(account_failed(account, error),))
-    return _Part(account, theirs, found)
+        return _Part(theirs, failed=(account_failed(account, error),))
+    return _Part(
+        theirs, others.beside(found.jobs), _results(found, account, names), tuple(found.lookup.unmatched), reached=True
+    )
 
 
 def is_in_account(selection: Selection) -> bool:
@@ -135,27 +145,22 @@ def is_in_account(selection: Selection) -> bool:
     )
 
 
-def _roster(part: _Part, names: Sequence[str]) -> Roster:
-    found = part.found
-    if found is None:
-        return Roster((), part.failed)
+def _results(found: Found, account: Account, names: Sequence[str]) -> tuple[Result, ...]:
+    """Return the results of those users of an account who were not found."""
     results = [
         *(one for one in found.lookup.failed if not (names and same_name(one.user.name) in found.lookup.absent)),
         *found.unfit,
     ]
-    account = part.account
-    named = (replace(one, user=replace(one.user, account=account.id, account_name=account.name)) for one in results)
-    return Roster(tuple(found.jobs), tuple(named))
+    return tuple(replace(one, user=replace(one.user, account=account.id, account_name=account.name)) for one in results)
 
 
 def _unmatched(parts: Sequence[_Part]) -> list[tuple[Selection, str]]:
     """Return what in an entry matches no user in any of its accounts; in some of them, that is usual."""
-    reached = [part for part in parts if part.found is not None]
+    reached = [part for part in parts if part.reached]
     counts: Counter[str] = Counter()
     first: dict[str, Selection] = {}
     for part in reached:
-        assert part.found is not None
-        for selection, message in part.found.lookup.unmatched:
+        for selection, message in part.unmatched:
             counts[message] += 1
             first.setdefault(message, selection)
     entire = len(reached) == len([part for part in parts if part.selections])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
 
 from twokey.core.events import ignore
-from twokey.fleet import pool, retirement, waves
+from twokey.fleet import packed, pool, retirement, waves
 from twokey.fleet.accounts import interleaved
 from twokey.fleet.hooks import problem_of
 from twokey.fleet.roster import too_many, too_many_accounts
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from twokey.config.wave_settings import WaveSettings
     from twokey.core.events import Event, Listener
     from twokey.core.model import MachineUser
+    from twokey.fleet.packed import Packed
     from twokey.fleet.roster import Job, Roster
     from twokey.fleet.runtime import Runtime
     from twokey.planning.plan import Overrides
@@ -49,7 +51,7 @@ class Ended(Generic[T]):
     ``interrupted`` is set where a signal ended the run early.
     """
 
-    results: tuple[T | Result, ...]
+    results: Sequence[T | Result]
     interrupted: KeyboardInterrupt | None = None
 
 
@@ -108,26 +110,18 @@ class Run:
             if in_waves and (self.settings.waves or self.settings.stop_after):
                 return self._in_waves(observed, observer, announce)
             results, interrupted = self._perform(jobs, observed, observer)
-        return Ended((*results, *self.roster.failed), interrupted)
+        results.extend(self.roster.failed)
+        return Ended(results, interrupted)
 
     def _perform(
         self, jobs: Sequence[Job], work: Callable[[Job], T], observer: Observer
-    ) -> tuple[list[T | Result], pool.Interrupted | None]:
+    ) -> tuple[Packed[T | Result], pool.Interrupted | None]:
         """Do the work for these users, those of many accounts in turn; return the results in their order."""
-        order = _in_turn(jobs)
-        interrupted: pool.Interrupted | None = None
+        concurrency, stop = self.settings.concurrency, self.runtime.stop
         try:
-            results: list[T | Result] = pool.run(
-                [jobs[index] for index in order],
-                work,
-                self.settings.concurrency,
-                observer.ended,
-                self.runtime.stop,
-            )
+            return pool.run(jobs, work, concurrency, observer.ended, stop, _in_turn(jobs)), None
         except pool.Interrupted as error:
-            results, interrupted = error.results, error
-        by_job = dict(zip(order, results, strict=True))
-        return [by_job[index] for index in range(len(jobs))], interrupted
+            return error.results, error
 
     def _in_waves(self, work: Callable[[Job], T], observer: Observer, announce: Callable[[str], None]) -> Ended[T]:
         """Do the work wave after wave; the results of what was not begun come last, before those of broken accounts."""
@@ -136,27 +130,29 @@ class Run:
         waves.refuse_empty(self.settings.waves, accounts)
         units = [job.user.account if accounts else job.user.name for job in jobs]
         parts = waves.divide(units, self.settings.waves, accounts)
-        results: list[T | Result] = []
+        results: Packed[T | Result] = packed.results()
         for number, part in enumerate(parts):
-            theirs = [jobs[index] for index in part]
+            theirs = packed.Picked(jobs, part)
             tally = waves.Tally(number + 1, len(parts), len(theirs), self.settings.stop_after)
             found, interrupted = self._wave(theirs, tally, work, observer)
-            results += found
-            later = [jobs[index] for part in parts[number + 1 :] for index in part]
+            results.extend(found)
+            later = packed.Picked(jobs, [index for part in parts[number + 1 :] for index in part])
             if later and self.settings.waves[number].status and tally.bad and not any(map(waves.ended_well, found)):
                 tally.stop("none of its users ended well")
             if not interrupted and later and not tally.stopped:
                 interrupted = self._between(self.settings.waves[number], theirs, found, tally, announce)
             if interrupted:
-                stopped = [pool.stopped(job) for job in later]
-                return Ended((*results, *stopped, *self.roster.failed), interrupted)
+                results.extend(map(pool.stopped, later))
+                break
             if tally.stopped:
-                return Ended((*results, *waves.accounts_not_begun(later, tally), *self.roster.failed))
-        return Ended((*results, *self.roster.failed))
+                results.extend(waves.accounts_not_begun(later, tally))
+                break
+        results.extend(self.roster.failed)
+        return Ended(results, interrupted)
 
     def _wave(
         self, jobs: Sequence[Job], tally: waves.Tally, work: Callable[[Job], T], observer: Observer
-    ) -> tuple[list[T | Result], pool.Interrupted | None]:
+    ) -> tuple[Packed[T | Result], pool.Interrupted | None]:
         tally.count_bad(self._broken_accounts(tally.number - 1))
 
         def counted(job: Job) -> T | Result:
@@ -193,7 +189,7 @@ class Run:
             self._check(wave, jobs, results, tally, announce)
         except KeyboardInterrupt as error:
             stop.set()
-            return pool.Interrupted([], str(error))
+            return pool.Interrupted(packed.results(), str(error))
         return None
 
     def _check(
@@ -225,9 +221,9 @@ class Run:
         return waves.unwell(pool.run(good, show, self.settings.concurrency, stop=self.runtime.stop))
 
 
-def _in_turn(jobs: Sequence[Job]) -> list[int]:
+def _in_turn(jobs: Sequence[Job]) -> Sequence[int]:
     """Return the order in which users begin: those of many accounts in turn, as each account has a limit of its own."""
     accounts: dict[str, list[int]] = {}
     for index, job in enumerate(jobs):
         accounts.setdefault(job.user.account, []).append(index)
-    return interleaved(list(accounts.values()))
+    return array("L", interleaved(list(accounts.values())))
