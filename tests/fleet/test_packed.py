@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +16,12 @@ from twokey.core.hooks import Hook
 from twokey.core.model import UserKey
 from twokey.core.reasons import Outcome, Reason
 from twokey.fleet import packed
+from twokey.fleet.roster import Job
 from twokey.planning.policy import RotationPolicy
 from twokey.rotation.results import DeliveryResult, Result
 
 if TYPE_CHECKING:
     from twokey.core.hooks import HookName
-    from twokey.fleet.roster import Job
 
 DUE = datetime(2026, 12, 5, 1, 2, 3, 456789, tzinfo=UTC)
 POLICY = RotationPolicy(window=timedelta(days=20))
@@ -101,6 +101,10 @@ def test_users_come_back_with_all_that_those_of_one_entry_share() -> None:
     assert [*kept] == [first, second, *others]
     assert [one.positions for one in kept] == [one.positions for one in (first, second, *others)]
     assert (kept[1].policy is POLICY, kept[1].hooks is hooks) == (True, True)
+
+
+def test_every_field_of_a_user_is_its_own_or_shared() -> None:
+    assert sorted((*packed._Jobs.OWN, *packed._Jobs.SHARED)) == sorted(field.name for field in fields(Job))
 
 
 def test_a_user_takes_little_memory() -> None:

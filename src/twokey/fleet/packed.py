@@ -185,8 +185,10 @@ class _Results:
 
 
 class _Jobs:
-    """Encodes what ``twokey.fleet.roster.Job`` has of one user alone."""
+    """Encodes what ``twokey.fleet.roster.Job`` has of one user alone: ``OWN``. The users of an entry share the rest."""
 
+    OWN = ("user", "store", "deliver", "targets", "lock")
+    SHARED = ("policy", "hooks", "store_account", "deliver_account", "positions")
     _decoder = msgspec.msgpack.Decoder(tuple[int, MachineUser, str, Texts, Texts | None, str | None])
 
     def __init__(self) -> None:
@@ -195,16 +197,16 @@ class _Jobs:
         self._lock = Lock()
 
     def encode(self, item: Any) -> bytes:
-        own = (item.user, item.store, item.deliver, item.targets, item.lock)
-        return msgspec.msgpack.encode((self._number(item), *own))
+        return msgspec.msgpack.encode((self._number(item), *(getattr(item, name) for name in self.OWN)))
 
     def decode(self, data: bytes) -> Any:
-        number, user, store, deliver, targets, lock = self._decoder.decode(data)
-        return replace(self._patterns[number], user=user, store=store, deliver=deliver, targets=targets, lock=lock)
+        number, *own = self._decoder.decode(data)
+        return replace(self._patterns[number], **dict(zip(self.OWN, own, strict=True)))
 
     def _number(self, item: Any) -> int:
         """Return the number of the first user with the same settings. A pattern keeps what is compared by its id."""
-        shared = (id(item.policy), id(item.hooks), item.store_account, item.deliver_account, item.positions)
+        values = (getattr(item, name) for name in self.SHARED)
+        shared = tuple(value if isinstance(value, str | tuple) else id(value) for value in values)
         with self._lock:
             number = self._numbers.setdefault(shared, len(self._patterns))
             if number == len(self._patterns):
