@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -57,6 +58,21 @@ class TestTheAccounts:
         assert run.selections((of_all, of_one), LISTED[1]) == [of_all, of_one]
         assert run.selections((of_all, of_one), LISTED[2]) == [of_all]
         assert run.selections((of_all, of_one), Account(HOME)) == []
+
+    @pytest.mark.parametrize("region", ["", "eu-central-1"])
+    def test_have_no_user_with_the_store_of_another_in_twokeys_own(
+        self, region: str, rig: Rig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("AWS_REGION", "eu-central-1")
+        own = Account(HOME, "own", region=region)
+        central, member = (
+            Selection("/", (), (), "ssm:/{user}", (), RotationPolicy(), accounts=(AccountChoice.of(one.id),))
+            for one in (LISTED[0], own)
+        )
+        run = accounts(AccountSettings((*LISTED, own)), rig.clients_of("run"))
+        run.check_stores((central, member))
+        with pytest.raises(UsageError, match=f"a user of the account {HOME}.* would have one store"):
+            run.check_stores((replace(central, store_account="central"), member))
 
 
 class TestTheAccountOfACommandThatWorksInOne:

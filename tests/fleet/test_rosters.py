@@ -37,9 +37,6 @@ class Accounts:
         self.checked: list[tuple[str, bool]] = []
         self.of = {account.id: Directory(*(user(name, account) for name in names)) for account, names in users}
 
-    def identify(self) -> None:
-        pass
-
     def check_stores(self, selections: object) -> None:
         pass
 
@@ -199,6 +196,8 @@ class TestAnAccount:
         [
             (Failed("It is closed.", remedy="Open it."), "It is closed. Nothing was changed in it. Open it."),
             (Failed("It is closed."), "It is closed. Nothing was changed in it."),
+            (Failed("The role x of account 111111111111 is."), "The role x is. Nothing was changed in it."),
+            (Failed("All in account 111111111111 is denied."), "All is denied. Nothing was changed in it."),
         ],
     )
     def test_that_cannot_be_reached_fails_alone(self, error: TwokeyError, message: str) -> None:

@@ -93,10 +93,6 @@ class Accounts:
         """The id of the account that twokey runs in."""
         return self._caller[0]
 
-    def identify(self) -> None:
-        """Raise ``BadCredentials``, or another error of a service, unless AWS accepts twokey's own credentials."""
-        _ = self._caller
-
     @cached_property
     def known(self) -> tuple[Account, ...]:
         """All accounts of the configuration; raises ``Failed`` or ``UsageError`` where there are none."""
@@ -138,7 +134,8 @@ class Accounts:
     def check_stores(self, selections: Sequence[Selection]) -> None:
         """Raise ``UsageError`` where users of twokey's own account and of another would meet in one store.
 
-        The file alone does not show it: it does not say which account that is.
+        The file alone does not show it: it does not say which account that is. Raises ``BadCredentials``, or another
+        error of a service, where AWS does not say it either.
         """
         home = next((one for one in self.known if one.id == self.home), None)
         shared_stores.check(selections, self._settings, home, self._home_services.clients.region)

@@ -57,9 +57,8 @@ def select_in_accounts(
     ``Failed`` where the accounts cannot be listed, or no user is selected at all.
     """
     selected = accounts.selected
-    # Asked first: credentials that AWS does not accept are one error, and not one for each account.
-    accounts.identify()
     _check_names(accounts.known, settings.selections)
+    # Asks who twokey is: credentials that AWS does not accept are one error, and not one for each account.
     accounts.check_stores(settings.selections)
     failed, warnings = conclude(_without_account(accounts.known, settings.selections))
 
