@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     from twokey.alerts.decision import Alert, Ended
     from twokey.config.settings import Settings
     from twokey.core.errors import TwokeyError
+    from twokey.core.model import UserKey
     from twokey.fleet.roster import Job
     from twokey.fleet.run import Run
     from twokey.fleet.runtime import Runtime
+    from twokey.planning.policy import RotationPolicy
     from twokey.planning.windows import ListsKeys
     from twokey.rotation.results import Result
     from twokey.rotation.world import World
@@ -39,7 +41,7 @@ class Alerting:
     ) -> None:
         self._whole = whole
         self._settings, self._command, self._announce = settings, command, announce
-        self._lists: dict[object, tuple[Job, ListsKeys]] = {}
+        self._lists: dict[UserKey, tuple[RotationPolicy, ListsKeys]] = {}
         self._lock = threading.Lock()
         self._results: Sequence[Result] = ()
         self._runtime = runtime
@@ -53,7 +55,7 @@ class Alerting:
         lists = ListsKeys(world.iam)
         with self._lock:
             self._runtime = run.runtime
-            self._lists[job.user.key] = (job, lists)
+            self._lists[job.user.key] = (job.policy, lists)
         return replace(world, iam=lists)
 
     def ended(self, results: Sequence[Result]) -> None:
@@ -105,8 +107,8 @@ class Alerting:
 
         if result.user.key not in self._lists:
             return Ended(result)
-        job, lists = self._lists[result.user.key]
-        return Ended(result, lists.listed, job.policy)
+        policy, lists = self._lists[result.user.key]
+        return Ended(result, lists.listed, policy)
 
     def _opened(self) -> Runtime:
         from twokey.fleet.runtime import Runtime
