@@ -2,7 +2,8 @@
 
 For memory, nothing is due, so each user costs one request and the emulator is no limit; what a run keeps of a user is
 the same. For the rates, each account's IAM throttles by a token bucket of its own, and all users are rotated: a run
-that worked on one account after the other could use one bucket at a time.
+that worked on one account after the other could use one bucket at a time. One process uses one core: how many requests
+its CPU time allows is measured without a limit.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.children import Cost, MeasurementFailed, measure, script
 from benchmarks.cloud import PATH, Cloud, fill_files, names
 from benchmarks.figures import Figure, at_least, at_most, share_of_rate
+from benchmarks.limit import RATE as ONE_ACCOUNT
 from benchmarks.limit import outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ACCOUNTS, USERS = 100, 20
+ACCOUNTS, USERS = 1000, 20
 SPREAD = 50
 DAY = 86_400.0
 LIMITED, LIMITED_USERS = 8, 6
@@ -38,7 +40,7 @@ EVERYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action
 
 def run(runs: int) -> list[Figure]:
     """Measure memory once, as it hardly varies, and the rates ``runs`` times."""
-    return [_memory(), _spread(), _share(runs)]
+    return [_memory(), _spread(), _share(runs), _cpu()]
 
 
 def _memory() -> Figure:
@@ -90,6 +92,22 @@ def _share(runs: int) -> Figure:
         median(shares),
         f"{RATE} requests a second in each: {told}",
         at_least(0.9),
+    )
+
+
+def _cpu() -> Figure:
+    """Count the requests to IAM of a rotation of all users, for each second of CPU time, the start included."""
+    with _fleet(LIMITED, USERS, due=True) as (cloud, folder):
+        _configure(folder, LIMITED)
+        cloud.clear_requests()
+        cost = _rotate(cloud, folder, "rotated", LIMITED * USERS)
+        requests = len(cloud.requests("iam"))
+    each = cost.cpu / (LIMITED * USERS)
+    return Figure(
+        "requests to IAM that one core allows a second",
+        requests / cost.cpu,
+        f"{ONE_ACCOUNT} requests a second in each account: {requests / cost.cpu / ONE_ACCOUNT:.0f} accounts; "
+        f"{each * 1000:.0f} ms of CPU for a rotation, store in a file",
     )
 
 
