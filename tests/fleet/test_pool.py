@@ -55,9 +55,10 @@ def begins(permits: Any) -> bool:
 
 
 def doing(thread: threading.Thread | None = None) -> set[str]:
-    """Return the names of the functions that a thread is in, by default the main one."""
+    """Return the names of the functions that a thread is in, by default the main one, and of their files."""
     frame = sys._current_frames().get((thread or threading.main_thread()).ident or 0)
-    return {one.f_code.co_name for one, _ in traceback.walk_stack(frame)} if frame else set()
+    codes = [one.f_code for one, _ in traceback.walk_stack(frame)] if frame else []
+    return {name for code in codes for name in (code.co_name, code.co_filename)}
 
 
 class TestPermits:
@@ -232,7 +233,7 @@ class TestAnEnd:
             if one.user.name == "a":
                 with waiting.aside():
                     assert ended.wait(20)
-                    until(lambda: "one" not in doing(threads[0]))  # the permit of the other user is free
+                    until(lambda: pool.__file__ not in doing(threads[0]))  # the permit of the other user is free
             if one.user.name == "b":
                 threads.append(threading.current_thread())
                 until(lambda: {"begin", "wait"} <= doing())  # the next user waits for a permit
