@@ -68,7 +68,7 @@ OF_AWS = (
 )
 """Tests of both stores on AWS: what their URLs mean, their formats, what they create, and many read together."""
 ACTING = (
-    *("pool", "run", "members", "roster", "rosters", "accounts", "planned", "waves", "lookup"),
+    *("pool", "packed", "run", "members", "roster", "rosters", "accounts", "planned", "waves", "lookup"),
     *("retirement", "forgetting", "revoking", "revoking_all", "first", "ending"),
 )
 """The modules of ``fleet/`` that choose users and act on them. The others load, report and compose; they change no key,
