@@ -995,7 +995,14 @@ RULES = (
         "rotation/lease.py",
         'start="" if _copies else _start(pid)',
         "start=_start(pid)",
-        FUNCTIONS,
+        ("tests/rotation/test_lease.py",),
+    ),
+    Rule(
+        "on Lambda: that holds for every program that runs there",
+        "fleet/run.py",
+        'if variable("AWS_LAMBDA_FUNCTION_NAME") else nullcontext()',
+        "if False else nullcontext()",
+        ("tests/fleet/test_run.py",),
     ),
     Rule(
         "on Lambda: a proof that the time does not suffice for is ended, and its key deleted",

@@ -7,6 +7,7 @@ import signal
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
@@ -23,6 +24,7 @@ from twokey.fleet import pool
 from twokey.fleet.roster import Roster
 from twokey.fleet.run import Run
 from twokey.planning.plan import Overrides
+from twokey.rotation import lease
 from twokey.rotation.results import Result
 
 if TYPE_CHECKING:
@@ -91,6 +93,15 @@ def test_a_failure_is_that_users_and_stops_no_other(error: Exception) -> None:
     assert isinstance(second, Result)
     assert (second.user.key, second.outcome) == (OTHER, Outcome.FAILED)
     assert "a secret" not in second.message
+
+
+@pytest.mark.parametrize("function", ["", "keys"])
+def test_a_lease_that_is_taken_on_lambda_ends_by_time_alone(monkeypatch: pytest.MonkeyPatch, function: str) -> None:
+    """Whichever program runs there: twokey's own function, one of the user that calls ``twokey.api``, the command."""
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", function)
+    now = datetime(2026, 11, 29, tzinfo=UTC)
+    [start] = run_of(job(ONE)).each(lambda *_: lease.take("run", now).start, Seen()).results
+    assert (start == "") is bool(function)
 
 
 def test_more_users_than_the_limit_are_refused_before_any_work() -> None:

@@ -13,7 +13,6 @@ from support.engines import BUCKET, ORGANIZATION, Engine, Invocation
 from support.fleets import HOME, MACHINE_USERS, ONE, OTHER
 from twokey.core.errors import Failed, UsageError
 from twokey.emulator.weather import Rule
-from twokey.rotation import lease
 from twokey.serverless.handler import handle
 
 SCHEMAS = Path(__file__).parents[2] / "src/twokey/schemas"
@@ -249,16 +248,6 @@ class TestChunks:
         assert engine.aws.count("iam:CreateAccessKey") == 2
         engine.summarised("e")
         assert engine.outcomes("e") == {(ONE, "ci"): "rotated"}
-
-    def test_a_lease_on_lambda_ends_by_time_alone(self) -> None:
-        from datetime import UTC, datetime
-
-        now = datetime(2026, 11, 29, tzinfo=UTC)
-        with lease.ended_by_time_alone():
-            taken = lease.take("function", now)
-        assert not taken.start
-        assert lease.take("host", now).start
-        assert not lease.is_dead(taken)
 
     def test_what_keeps_it_from_all_users_is_the_result_of_each(self, engine: Engine) -> None:
         engine.account(ONE, "one", "ci", "web")

@@ -76,6 +76,7 @@ class Engine(Fleet):
     def __init__(self, aws: Emulator, folder: Path, set_variable: Callable[[str, str], None]) -> None:
         super().__init__(aws, folder)
         self._set_variable = set_variable
+        set_variable("AWS_LAMBDA_FUNCTION_NAME", "twokey")
         self.s3 = aws.client("s3", aws.admin_of(HOME))
         self.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
         self.invocation: Callable[[Any], Invocation] = lambda _event: Invocation()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
@@ -12,6 +13,8 @@ from twokey.fleet import packed, pool, retirement, waves
 from twokey.fleet.accounts import interleaved
 from twokey.fleet.hooks import problem_of
 from twokey.fleet.roster import too_many, too_many_accounts
+from twokey.rotation import lease
+from twokey.system.environment import variable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -118,10 +121,11 @@ class Run:
     ) -> tuple[Packed[T | Result], pool.Interrupted | None]:
         """Do the work for these users, those of many accounts in turn; return the results in their order."""
         concurrency, stop = self.settings.concurrency, self.runtime.stop
-        try:
-            return pool.run(jobs, work, concurrency, observer.ended, stop, _in_turn(jobs)), None
-        except pool.Interrupted as error:
-            return error.results, error
+        with _leases():
+            try:
+                return pool.run(jobs, work, concurrency, observer.ended, stop, _in_turn(jobs)), None
+            except pool.Interrupted as error:
+                return error.results, error
 
     def _in_waves(self, work: Callable[[Job], T], observer: Observer, announce: Callable[[str], None]) -> Ended[T]:
         """Do the work wave after wave; the results of what was not begun come last, before those of broken accounts."""
@@ -219,6 +223,14 @@ class Run:
 
         good = [job for job, one in zip(jobs, results, strict=True) if waves.committed(job, one)]
         return waves.unwell(pool.run(good, show, self.settings.concurrency, stop=self.runtime.stop))
+
+
+def _leases() -> AbstractContextManager[None]:
+    """Return what the run's leases are taken in: on AWS Lambda, they end by time alone.
+
+    Its variable is one that AWS reserves ("Defined runtime environment variables", AWS Lambda Developer Guide).
+    """
+    return lease.ended_by_time_alone() if variable("AWS_LAMBDA_FUNCTION_NAME") else nullcontext()
 
 
 def _in_turn(jobs: Sequence[Job]) -> Sequence[int]:

@@ -18,7 +18,6 @@ from twokey.fleet.auditing import Auditing
 from twokey.fleet.run import Run
 from twokey.fleet.runtime import Runtime
 from twokey.planning.plan import Overrides
-from twokey.rotation import lease
 from twokey.rotation.results import Result
 from twokey.serverless import entries, events
 from twokey.serverless.entries import Results
@@ -71,9 +70,8 @@ def _run(event: events.Rotate, settings: Settings, names: tuple[str, ...], first
     runtime.stop, runtime.out_of_time = stop, stop.is_set
     alerting = Alerting(settings, "rotate", lambda _: None, runtime=runtime)
     try:
-        with lease.ended_by_time_alone():
-            run = Run.over(runtime, settings, lambda runtime: roster_of(runtime, settings, names))
-            found = run.each(_in_time(run, alerting, stop, force=event.force), unobserved).results
+        run = Run.over(runtime, settings, lambda runtime: roster_of(runtime, settings, names))
+        found = run.each(_in_time(run, alerting, stop, force=event.force), unobserved).results
         results = _named(found, names, event.account)
     except TwokeyError as error:
         # It keeps twokey from all of them, and would do so again: a retry is pointless, and each of them is named.
