@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
@@ -19,6 +20,7 @@ from twokey.serverless.handler import handle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from twokey.emulator import Emulator
 
@@ -70,6 +72,33 @@ class DyingInvocation(Invocation):
         return super().get_remaining_time_in_millis()
 
 
+class SharedPatch:
+    """A patch that is in place from the beginning of the first of several threads' blocks to the end of the last.
+
+    If each thread patched for itself, the one that ends last could put back the patch of another, for good.
+    """
+
+    def __init__(self, patch: Callable[[], AbstractContextManager[object]]) -> None:
+        self._patch, self._blocks, self._lock = patch, 0, threading.Lock()
+        self._in_place = ExitStack()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._blocks:
+                self._in_place.enter_context(self._patch())
+            self._blocks += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._blocks -= 1
+            if not self._blocks:
+                self._in_place.close()
+
+
+GIVES_NOTHING_BACK = SharedPatch(lambda: mock.patch.object(rotate, "_give_back"))
+PROCESS_IS_GONE = SharedPatch(dead_processes_release_their_lease)
+
+
 class Engine(Fleet):
     """A fleet, its configuration in the function's environment, and the state machine that rotates it."""
 
@@ -100,7 +129,7 @@ class Engine(Fleet):
         invocation = self.invocation(event)
         if not isinstance(invocation, DyingInvocation):
             return handle(event, invocation)
-        with mock.patch.object(rotate, "_give_back"), dead_processes_release_their_lease():
+        with GIVES_NOTHING_BACK, PROCESS_IS_GONE:
             try:
                 return handle(event, invocation)
             except Killed:
