@@ -58,7 +58,7 @@ resource "aws_iam_role_policy" "machine" {
         Sid      = "FollowTheExecutionsOfTheMap"
         Effect   = "Allow"
         Action   = ["states:DescribeExecution", "states:StopExecution", "states:RedriveExecution"]
-        Resource = "${replace(local.machine_arn, ":stateMachine:", ":execution:")}/*"
+        Resource = [for end in [":*", "/*"] : "${replace(local.machine_arn, ":stateMachine:", ":execution:")}${end}"]
       },
     ]
   })
@@ -162,7 +162,7 @@ resource "aws_scheduler_schedule" "twokey" {
 
 resource "aws_cloudwatch_metric_alarm" "no_success" {
   alarm_name          = "${var.name}-no-run-succeeded"
-  alarm_description   = "No run of twokey succeeded for a day. Keys keep working, but are not rotated."
+  alarm_description   = "No run of ${var.name} succeeded for a day: none was started, or in each a user failed or was refused. Keys keep working. The document result.json of an execution names its users."
   namespace           = "AWS/States"
   metric_name         = "ExecutionsSucceeded"
   dimensions          = { StateMachineArn = aws_sfn_state_machine.twokey.arn }

@@ -15,13 +15,13 @@ variable "configuration" {
 }
 
 variable "policy" {
-  description = "What `twokey policy rotator` prints for this configuration: file(\"policy.json\"). Null: the users and stores are in member accounts only."
+  description = "What `twokey policy rotator` prints for this configuration: file(\"policy.json\"). Null: only if the accounts are a list, and all users and stores are in member accounts."
   type        = string
   default     = null
 }
 
 variable "member_roles" {
-  description = "The roles that the function may assume in member accounts: [\"arn:aws:iam::*:role/TwokeyMember\"]."
+  description = "The roles that the function may assume in addition to those that the policy names: [\"arn:aws:iam::*:role/TwokeyMember\"]."
   type        = list(string)
   default     = []
 }
