@@ -46,6 +46,9 @@ LONGEST_SLEEP = 1.0
 """Seconds after which a waiting request checks again whether the rate has risen."""
 
 Position = tuple[bool, int]
+_NO_POSITION: frozenset[Position] = frozenset()
+_NO_THREAD: frozenset[int] = frozenset()
+"""Of a thousand accounts, most are never throttled: they share these."""
 
 
 class Pacer:
@@ -64,9 +67,8 @@ class Pacer:
         self._passed = 0  # the requests that it has counted
         self._throttled = 0.0  # when the latest throttling response arrived
         self._numbers = itertools.count()
-        # Of a thousand accounts, most are never throttled: an empty frozenset takes no memory.
-        self._waiting: frozenset[Position] = frozenset()
-        self._retrying: frozenset[int] = frozenset()  # threads whose latest request was throttled
+        self._waiting: frozenset[Position] = _NO_POSITION
+        self._retrying: frozenset[int] = _NO_THREAD  # those whose latest request was throttled
 
     @property
     def rate(self) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from array import array
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -276,12 +277,18 @@ def check_apart(jobs: Sequence[Job], targets: Callable[[Job], Targets]) -> None:
                 raise _overlap((other.user.key, also), (job.user.key, name), named, at)
 
 
+_SORTED = 4096
+"""So many at a time: sorting makes an object of each, which takes five times the memory."""
+
+
 def _any_twice(hashes: Iterable[int]) -> bool:
     """Return whether two hashes are the same, as those of two different things hardly ever are.
 
     A set of them would take three times as much memory.
     """
-    return any(one == other for one, other in pairwise(sorted(array("q", hashes))))
+    found = array("q", hashes)
+    parts = (array("q", sorted(found[start : start + _SORTED])) for start in range(0, len(found), _SORTED))
+    return any(one == other for one, other in pairwise(heapq.merge(*parts)))
 
 
 @contextmanager
