@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 CI = ROOT / "deploy" / "ci"
 TOOLS = ROOT / ".venv-deploy" / "bin"
-ACTION, WORKFLOW = CI / "github" / "action.yml", CI / "github" / "twokey-rotate.yml"
+ACTION, WORKFLOW = CI / "github" / "action.yml", CI / "github" / "twokey.yml"
 COMPONENT, ORB = CI / "gitlab" / "templates" / "twokey.yml", CI / "circleci" / "orb.yml"
 needs_tools = pytest.mark.skipif(not TOOLS.is_dir(), reason="check-jsonschema is not installed (make deploy-tools)")
 
@@ -92,7 +92,7 @@ def test_the_examples_give_what_is_declared() -> None:
     declared = document(WORKFLOW)[True]["workflow_call"]["inputs"]
     assert given.keys() <= declared.keys()
     assert {name for name, one in declared.items() if one.get("required")} <= given.keys()
-    passed = document(WORKFLOW)["jobs"]["rotate"]["steps"][-1]["with"]
+    passed = document(WORKFLOW)["jobs"]["twokey"]["steps"][-1]["with"]
     assert passed.keys() == declared.keys()
     assert passed.keys() <= document(ACTION)["inputs"].keys()
 
@@ -110,10 +110,11 @@ def test_the_examples_give_what_is_declared() -> None:
 
 
 def test_the_rotation_runs_alone_and_only_on_a_schedule_with_few_permissions() -> None:
-    job = document(WORKFLOW)["jobs"]["rotate"]
+    job = document(WORKFLOW)["jobs"]["twokey"]
     assert document(WORKFLOW)["permissions"] == {}
     assert job["permissions"] == {"contents": "read", "id-token": "write"}
-    assert job["concurrency"] == {"group": "twokey", "cancel-in-progress": False}
+    assert job["concurrency"]["group"].startswith("${{ inputs.command == 'rotate' && 'twokey' || ")
+    assert job["concurrency"]["cancel-in-progress"] is False
     job = document(COMPONENT)["twokey-rotate"]
     assert job["rules"] == [{"if": '$CI_PIPELINE_SOURCE == "schedule"'}]
     assert job["resource_group"]
