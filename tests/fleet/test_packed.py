@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -52,7 +51,7 @@ FULL = Result(
 
 
 def sizes(items: packed.Packed[Any]) -> list[int]:
-    return [len(row) for row in items._rows if isinstance(row, bytes)]
+    return [row & packed._LONGEST for row in items._rows if row >= 0]
 
 
 def test_results_come_back_as_they_were() -> None:
@@ -73,7 +72,7 @@ def test_results_that_are_not_alike_come_back_too_and_few_of_them_are_samples() 
     several = [result(number, hashlib.shake_256(bytes((number,))).hexdigest(300)) for number in range(40)]
     kept = packed.results(several)
     assert [*kept] == several
-    assert len(kept._samples._samples) == packed.MOST_SAMPLES
+    assert len(kept._kept._samples) == packed.MOST_SAMPLES
 
 
 def test_what_no_bytes_can_hold_and_what_is_no_result_of_a_rotation_is_kept_as_it_is() -> None:
@@ -81,6 +80,13 @@ def test_what_no_bytes_can_hold_and_what_is_no_result_of_a_rotation_is_kept_as_i
     kept: packed.Packed[Any] = packed.results([odd, other, None])
     assert [one is expected for one, expected in zip(kept, (odd, other, None), strict=True)] == [True] * 3
     assert sizes(kept) == []
+
+
+def test_a_result_that_is_too_long_to_be_packed_is_kept_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packed, "_LONGEST", 100)
+    long = result(1, hashlib.shake_256(b"").hexdigest(300))
+    kept = packed.results([long])
+    assert kept[0] is long
 
 
 def test_users_come_back_with_all_that_those_of_one_entry_share() -> None:
@@ -111,7 +117,8 @@ def test_a_user_takes_little_memory() -> None:
     several = [replace(job(UserKey(ONE.account, f"machine-{number}")), policy=POLICY) for number in range(200)]
     kept = packed.jobs(several)
     assert [*kept] == several
-    assert max(map(sys.getsizeof, kept._rows[1:])) < 100
+    assert max(sizes(kept)[1:]) < 60
+    assert kept._rows.itemsize == 8, "besides, each takes one number"
 
 
 class TestTheList:
@@ -143,7 +150,7 @@ class TestTheList:
         kept.extend(beside)
         kept.extend(others)
         assert kept == [result(1), result(3), result(2)]
-        assert kept._rows[1] is beside._rows[0]
+        assert kept._rows[1] == beside._rows[0]
 
     def test_is_filled_by_many_threads(self) -> None:
         kept: packed.Packed[Any] = packed.results([None] * 400)
@@ -160,7 +167,7 @@ def test_users_of_several_accounts_become_one_list() -> None:
     first = packed.jobs([job(ONE)])
     one = packed.joined([(), first, first.beside([job(OTHER)]), (job(ONE, "ssm:/x"),)])
     assert one == [job(ONE), job(OTHER), job(ONE, "ssm:/x")]
-    assert one._rows[0] is first._rows[0]
+    assert one._rows[0] == first._rows[0]
     assert len(first) == 1
     assert len(packed.joined([])) == 0
 

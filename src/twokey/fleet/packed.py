@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import zlib
+from array import array
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from datetime import datetime
@@ -31,6 +32,9 @@ ENOUGH = 3
 """An item that is not packed to a third becomes a sample itself, unless there are enough of them."""
 _WINDOW, _MEMORY = -10, 2
 """Without a header, and with little memory for the compression itself: many threads pack at the same time."""
+_BITS = 20
+_LONGEST = (1 << _BITS) - 1
+"""Bytes of a packed item: nothing that a run finds about a user is nearly as long."""
 
 
 class Codec(Protocol):
@@ -46,12 +50,12 @@ class Codec(Protocol):
 
 
 class Packed(Sequence[T]):
-    """A list of items that are alike. Any thread may replace and append some; none of them is ``bytes``."""
+    """A list of items that are alike. Any thread may replace and append some."""
 
-    def __init__(self, codec: Codec, items: Iterable[T] = (), samples: _Samples | None = None) -> None:
+    def __init__(self, codec: Codec, items: Iterable[T] = (), kept: _Kept | None = None) -> None:
         self._codec = codec
-        self._samples = _Samples() if samples is None else samples
-        self._rows: list[T | bytes] = []
+        self._kept = _Kept() if kept is None else kept
+        self._rows = array("q")
         self.extend(items)
 
     def __len__(self) -> int:
@@ -78,37 +82,69 @@ class Packed(Sequence[T]):
 
     def beside(self, items: Iterable[T] = ()) -> Packed[T]:
         """Return a list of further items, which shares with this one what they have in common."""
-        return Packed(self._codec, items, self._samples)
+        return Packed(self._codec, items, self._kept)
 
     def extend(self, items: Iterable[T]) -> None:
         """Append items."""
-        if isinstance(items, Packed) and items._samples is self._samples:  # noqa: SLF001
+        if isinstance(items, Packed) and items._kept is self._kept:  # noqa: SLF001
             self._rows.extend(items._rows)  # noqa: SLF001
         else:
             self._rows.extend(map(self._packed, items))
 
-    def _packed(self, item: T) -> T | bytes:
+    def _packed(self, item: T) -> int:
         try:
             plain = self._codec.encode(item)
         except (TypeError, ValueError):
-            return item
-        return item if plain is None else self._samples.compress(plain)
+            plain = None
+        row = None if plain is None else self._kept.packed(plain)
+        return self._kept.as_it_is(item) if row is None else row
 
-    def _unpacked(self, row: T | bytes) -> T:
-        if not isinstance(row, bytes):
-            return row
-        item: T = self._codec.decode(self._samples.decompress(row))
+    def _unpacked(self, row: int) -> T:
+        found = self._kept.get(row)
+        item: T = self._codec.decode(found) if row >= 0 else found
         return item
 
 
-class _Samples:
-    """The items that others are compared with. The first byte of a packed item says which of them it was."""
+class _Kept:
+    """What lists that share it keep: packed items one behind the other, and those that are not packed.
+
+    A row says where an item is: a packed one, where it begins and how long it is; another one, by a negative number.
+    The first items are what others are compared with. The first byte of a packed item says with which of them.
+    """
 
     def __init__(self) -> None:
         self._samples: list[bytes] = []
+        self._packed = bytearray()
+        self._others: list[Any] = [None]
         self._lock = Lock()
 
-    def compress(self, plain: bytes) -> bytes:
+    def packed(self, plain: bytes) -> int | None:
+        """Keep an item as what distinguishes it from another; return its row, or None for one that is too long."""
+        small = self._smallest(plain)
+        if len(small) > _LONGEST:
+            return None
+        with self._lock:
+            begin = len(self._packed)
+            self._packed += small
+        return begin << _BITS | len(small)
+
+    def as_it_is(self, item: object) -> int:
+        """Keep an item as it is; return its row."""
+        if item is None:
+            return -1
+        with self._lock:
+            self._others.append(item)
+            return -len(self._others)
+
+    def get(self, row: int) -> Any:
+        """Return the bytes of a packed item, or another one."""
+        if row < 0:
+            return self._others[-row - 1]
+        begin = row >> _BITS
+        small = bytes(self._packed[begin : begin + (row & _LONGEST)])
+        return zlib.decompressobj(_WINDOW, self._samples[small[0]]).decompress(small[1:])
+
+    def _smallest(self, plain: bytes) -> bytes:
         small = b""
         for number, sample in enumerate(self._samples):
             small = _compressed(number, sample, plain)
@@ -119,9 +155,6 @@ class _Samples:
                 self._samples.append(plain)
                 small = _compressed(len(self._samples) - 1, plain, plain)
         return small
-
-    def decompress(self, row: bytes) -> bytes:
-        return zlib.decompressobj(_WINDOW, self._samples[row[0]]).decompress(row[1:])
 
 
 def _compressed(number: int, sample: bytes, plain: bytes) -> bytes:
