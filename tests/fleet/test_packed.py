@@ -6,7 +6,7 @@ import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -77,16 +77,51 @@ def test_results_that_are_not_alike_come_back_too_and_few_of_them_are_samples() 
 
 def test_what_no_bytes_can_hold_and_what_is_no_result_of_a_rotation_is_kept_as_it_is() -> None:
     odd, other = result(1, "a file named \udcff"), object()
-    kept: packed.Packed[Any] = packed.results([odd, other, None])
-    assert [one is expected for one, expected in zip(kept, (odd, other, None), strict=True)] == [True] * 3
+    unknown: Any = replace(result(2), message=cast("str", object()))
+    several = (odd, unknown, other, None)
+    kept: packed.Packed[Any] = packed.results(several)
+    assert [one is expected for one, expected in zip(kept, several, strict=True)] == [True] * 4
     assert sizes(kept) == []
 
 
 def test_a_result_that_is_too_long_to_be_packed_is_kept_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packed, "_LONGEST", 100)
     long = result(1, hashlib.shake_256(b"").hexdigest(300))
-    kept = packed.results([long])
-    assert kept[0] is long
+    [size] = sizes(packed.results([long]))
+    monkeypatch.setattr(packed, "_LONGEST", size)
+    assert packed.results([long])._rows[0] > 0
+    monkeypatch.setattr(packed, "_LONGEST", size - 1)
+    assert packed.results([long])[0] is long
+
+
+def test_one_thread_at_a_time_adds_to_what_is_kept() -> None:
+    class Watched:
+        held = False
+
+        def __enter__(self) -> None:
+            self.held = True
+
+        def __exit__(self, *_: object) -> None:
+            self.held = False
+
+    lock = Watched()
+
+    class Bytes(bytearray):
+        def extend(self, more: Any) -> None:
+            assert lock.held
+            super().extend(more)
+
+    class Items(list[Any]):
+        def append(self, item: Any) -> None:
+            assert lock.held
+            super().append(item)
+
+    kept: packed.Packed[Any] = packed.results()
+    inside: Any = kept._kept
+    inside._lock, inside._packed, inside._samples, inside._others = lock, Bytes(), Items(), Items([None])
+    other = object()
+    kept.extend([result(1), result(2), other, None])
+    assert [*kept] == [result(1), result(2), other, None]
+    assert (len(inside._packed) > 0, len(inside._samples), len(inside._others)) == (True, 1, 2)
 
 
 def test_users_come_back_with_all_that_those_of_one_entry_share() -> None:

@@ -125,7 +125,7 @@ class _Kept:
             return None
         with self._lock:
             begin = len(self._packed)
-            self._packed += small
+            self._packed.extend(small)
         return begin << _BITS | len(small)
 
     def as_it_is(self, item: object) -> int:
