@@ -20,6 +20,8 @@ from twokey.planning.policy import RotationPolicy
 from twokey.rotation.results import DeliveryResult, Result
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from twokey.core.hooks import HookName
 
 DUE = datetime(2026, 12, 5, 1, 2, 3, 456789, tzinfo=UTC)
@@ -93,31 +95,42 @@ def test_a_result_that_is_too_long_to_be_packed_is_kept_as_it_is(monkeypatch: py
     assert packed.results([long])[0] is long
 
 
+class Watched:
+    """A lock that tells whether it is held."""
+
+    held = False
+
+    def __enter__(self) -> None:
+        self.held = True
+
+    def __exit__(self, *_: object) -> None:
+        self.held = False
+
+
+class Bytes(bytearray):
+    lock: Watched
+
+    def extend(self, more: Any) -> None:
+        assert self.lock.held
+        super().extend(more)
+
+
+class Items(list[Any]):
+    def __init__(self, lock: Watched, items: Sequence[Any] = ()) -> None:
+        super().__init__(items)
+        self._lock = lock
+
+    def append(self, item: Any) -> None:
+        assert self._lock.held
+        super().append(item)
+
+
 def test_one_thread_at_a_time_adds_to_what_is_kept() -> None:
-    class Watched:
-        held = False
-
-        def __enter__(self) -> None:
-            self.held = True
-
-        def __exit__(self, *_: object) -> None:
-            self.held = False
-
-    lock = Watched()
-
-    class Bytes(bytearray):
-        def extend(self, more: Any) -> None:
-            assert lock.held
-            super().extend(more)
-
-    class Items(list[Any]):
-        def append(self, item: Any) -> None:
-            assert lock.held
-            super().append(item)
-
     kept: packed.Packed[Any] = packed.results()
     inside: Any = kept._kept
-    inside._lock, inside._packed, inside._samples, inside._others = lock, Bytes(), Items(), Items([None])
+    inside._lock = lock = Watched()
+    inside._packed, inside._samples, inside._others = Bytes(), Items(lock), Items(lock, [None])
+    inside._packed.lock = lock
     other = object()
     kept.extend([result(1), result(2), other, None])
     assert [*kept] == [result(1), result(2), other, None]
@@ -146,6 +159,20 @@ def test_users_come_back_with_all_that_those_of_one_entry_share() -> None:
 
 def test_every_field_of_a_user_is_its_own_or_shared() -> None:
     assert sorted((*packed._Jobs.OWN, *packed._Jobs.SHARED)) == sorted(field.name for field in fields(Job))
+
+
+def test_the_rules_of_an_entry_are_kept_once_by_one_thread_at_a_time() -> None:
+    hooks: dict[HookName, Hook] = {}
+    several = [
+        replace(job(UserKey(ONE.account, name)), policy=POLICY, hooks=hooks, positions=tuple(map(str, (4, 5))))
+        for name in ("one", "two", "three")
+    ]
+    kept: packed.Packed[Job] = packed.jobs()
+    codec: Any = kept._codec
+    codec._lock = lock = Watched()
+    codec._patterns = Items(lock)
+    kept.extend(several)
+    assert ([*kept], codec._patterns) == (several, several[:1])
 
 
 def test_a_user_takes_little_memory() -> None:

@@ -11,6 +11,7 @@ import pytest
 from twokey.core.errors import Failed, UsageError
 from twokey.core.model import MachineUser, UserKey
 from twokey.fleet import packed
+from twokey.fleet import roster as roster_module
 from twokey.fleet.lookup import no_result
 from twokey.fleet.names import Names
 from twokey.fleet.roster import (
@@ -209,3 +210,13 @@ def test_text_names_the_account_only_where_there_are_several() -> None:
         "210987654321/ci",
         "nobody",
     ]
+
+
+@pytest.mark.parametrize(
+    ("hashes", "twice"), [((), False), ((3,), False), ((5, 1, 3, 2, 4), False), ((5, 1, 3, 2, 5), True), ((1, 1), True)]
+)
+def test_two_that_are_the_same_are_found_wherever_they_are(
+    monkeypatch: pytest.MonkeyPatch, hashes: tuple[int, ...], twice: bool
+) -> None:
+    monkeypatch.setattr(roster_module, "_SORTED", 2)
+    assert roster_module._any_twice(hashes) is twice
