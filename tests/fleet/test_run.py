@@ -22,7 +22,7 @@ from twokey.core.model import MachineUser, UserKey
 from twokey.core.reasons import Outcome, Reason
 from twokey.fleet import pool
 from twokey.fleet.roster import Roster
-from twokey.fleet.run import Run
+from twokey.fleet.run import Run, unobserved
 from twokey.planning.plan import Overrides
 from twokey.rotation import lease
 from twokey.rotation.results import Result
@@ -102,6 +102,14 @@ def test_a_lease_that_is_taken_on_lambda_ends_by_time_alone(monkeypatch: pytest.
     now = datetime(2026, 11, 29, tzinfo=UTC)
     [start] = run_of(job(ONE)).each(lambda *_: lease.take("run", now).start, Seen()).results
     assert (start == "") is bool(function)
+
+
+def test_a_run_that_nothing_follows_has_the_same_results() -> None:
+    def work(one: Job, listener: Listener) -> str:
+        listener(Event(cast("Any", None), one.user.name, "lease", "begin"))
+        return one.user.account
+
+    assert run_of(job(ONE), job(OTHER)).each(work, unobserved).results == (ONE.account, OTHER.account)
 
 
 def test_more_users_than_the_limit_are_refused_before_any_work() -> None:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from twokey.reports.documents import PlanDocument, ResultsDocument, StatusDocument
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from twokey.config.settings import Settings
-    from twokey.core.events import Event, Listener
-    from twokey.core.model import MachineUser
+    from twokey.core.events import Listener
     from twokey.fleet.auditing import Auditing
     from twokey.fleet.planned import Following
     from twokey.fleet.roster import Job, Roster
@@ -29,21 +27,6 @@ class Interrupted(KeyboardInterrupt):
     def __init__(self, document: ResultsDocument | PlanDocument | StatusDocument) -> None:
         super().__init__()
         self.document = document
-
-
-class _Unobserved:
-    """Follows a run, and does nothing about it."""
-
-    def heard(self, user: MachineUser, event: Event) -> None:
-        """Ignore an event of one user's rotation."""
-
-    def ended(self, result: object) -> None:
-        """Ignore that one user is done."""
-
-
-@contextmanager
-def _unobserved(_jobs: Sequence[Job]) -> Iterator[_Unobserved]:
-    yield _Unobserved()
 
 
 _Document = TypeVar("_Document", ResultsDocument, PlanDocument, StatusDocument)
@@ -69,7 +52,7 @@ def over_users(
     ``records``: in the audit log. ``in_waves``: in the waves of the settings.
     """
     from twokey.fleet.auditing import auditing
-    from twokey.fleet.run import Run
+    from twokey.fleet.run import Run, unobserved
     from twokey.fleet.runtime import Runtime
 
     def select(runtime: Runtime) -> Roster:
@@ -84,7 +67,7 @@ def over_users(
             warned(warn, warning)
         ended = run.each(
             work(run, log),
-            _unobserved,
+            unobserved,
             limited=limited,
             retire=retire,
             in_waves=in_waves,

@@ -47,6 +47,21 @@ class Observer(Protocol):
         ...
 
 
+class Unobserved:
+    """Follows a run, and does nothing about it."""
+
+    def heard(self, user: MachineUser, event: Event) -> None:
+        """Ignore an event of one user's rotation."""
+
+    def ended(self, result: object) -> None:
+        """Ignore that one user is done."""
+
+
+def unobserved(_jobs: Sequence[Job]) -> AbstractContextManager[Unobserved]:
+    """Let nothing follow a run."""
+    return nullcontext(Unobserved())
+
+
 @dataclass(frozen=True, slots=True)
 class Ended(Generic[T]):
     """The results of a run: first those of the jobs, in their order, then those of users that were not found.

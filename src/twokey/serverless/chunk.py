@@ -15,7 +15,7 @@ from twokey.core.reasons import Outcome, Reason
 from twokey.fleet import commands
 from twokey.fleet.alerting import Alerting
 from twokey.fleet.auditing import Auditing
-from twokey.fleet.run import Run
+from twokey.fleet.run import Run, unobserved
 from twokey.fleet.runtime import Runtime
 from twokey.planning.plan import Overrides
 from twokey.rotation.results import Result
@@ -24,7 +24,7 @@ from twokey.serverless.entries import Results
 from twokey.serverless.events import Rotated
 from twokey.serverless.members import only, read_members
 from twokey.serverless.objects import Bucket, Keys
-from twokey.serverless.runs import roster_of, unobserved
+from twokey.serverless.runs import roster_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

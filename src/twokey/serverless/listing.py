@@ -16,14 +16,14 @@ from twokey.alerts.decision import PROBLEMS
 from twokey.core.errors import UsageError
 from twokey.fleet.alerting import Alerting
 from twokey.fleet.lookup import not_covered
-from twokey.fleet.run import Run
+from twokey.fleet.run import Run, unobserved
 from twokey.fleet.runtime import Runtime
 from twokey.rotation.results import Result
 from twokey.serverless import entries, events
 from twokey.serverless.events import Chunk, Input, Item, Listed
 from twokey.serverless.members import Members, record
 from twokey.serverless.objects import Bucket, Keys, read_url
-from twokey.serverless.runs import chosen, roster_of, unobserved
+from twokey.serverless.runs import chosen, roster_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

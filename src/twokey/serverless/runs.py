@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from twokey.config.settings import same_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from twokey.config.settings import Selection, Settings
-    from twokey.fleet.roster import Job, Roster
+    from twokey.fleet.roster import Roster
     from twokey.fleet.runtime import Runtime
 
 
@@ -40,19 +39,3 @@ def roster_of(runtime: Runtime, settings: Settings, names: Sequence[str]) -> Ros
             kept.append(replace(selection, users=users))
     found = runtime.roster(replace(settings, selections=tuple(kept)), ())
     return replace(found, jobs=tuple(job for job in found.jobs if same_name(job.user.name) in wanted))
-
-
-class Unobserved:
-    """Follows a run, and does nothing about it."""
-
-    def heard(self, *_: object) -> None:
-        """Ignore an event of one user's rotation."""
-
-    def ended(self, _result: object) -> None:
-        """Ignore that one user is done."""
-
-
-@contextmanager
-def unobserved(_jobs: Sequence[Job]) -> Iterator[Unobserved]:
-    """Let nothing follow a run."""
-    yield Unobserved()
