@@ -12,9 +12,8 @@ SERVERS := .venv-servers
 DEPLOY := .venv-deploy
 APIS := .apis
 BROWSER := .browser
-# Three times as many processes as there are processors: many tests wait. Each takes the next tests of its own part, so that
-# what the tests of a module share is mostly made once, and helps another at the end.
-PARALLEL = -n $$((3 * $$(nproc 2> /dev/null || echo 2))) --dist worksteal
+# Three times as many processes as there are processors: many tests wait. See tests/support/processes.py.
+PARALLEL = -n $$((3 * $$(nproc 2> /dev/null || echo 2)))
 QUICK := tests/core tests/planning tests/config tests/project tests/permissions tests/destinations/formats \
 	$(addprefix --ignore=tests/permissions/,test_rotator.py test_documents.py test_lint.py)
 .PHONY: help demo test lint check quick quick-tests format prove explore model break mutants bench clients servers apis browser deploy-tools wheel lambda release-files audit lock clean
@@ -37,9 +36,7 @@ lint: $(READY) ## formatting, lint and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-# Each process of the tests collects all of them. In a clone in which none has run, one compiles them for the others.
 check: $(READY) ## every test, or those of T: make check T=tests/planning
-	@[ -n "$(T)" ] || [ -d tests/__pycache__ ] || $(BIN)/pytest --collect-only -q > /dev/null || true
 	$(BIN)/pytest $(PARALLEL) $(T)
 
 quick: $(READY) ## what to run between two edits: lint, types, and the tests that need neither AWS nor a process

@@ -1072,7 +1072,7 @@ def _failing(copy: Path, tests: tuple[str, ...]) -> str:
     """Return the first of the tests that fails in this copy, or the empty string."""
     environment = {**os.environ, "PYTHONPATH": str(copy / "src")}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", *tests]
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
     ran = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False)
     if ran.returncode == 0:
         return ""

@@ -342,8 +342,6 @@ def _try_group(name: str, modules: Sequence[Module], options: argparse.Namespace
         "--timeout=0",
         "-p",
         "no:cacheprovider",
-        "-p",
-        "no:xdist",
         "--assert=plain",
     ]
     pytest.main([*quiet, *files_and_tests(GROUPS[name], options.tests)], plugins=[plugin])

@@ -16,11 +16,11 @@ pytest.register_assert_rewrite(
 from hypothesis import settings  # noqa: E402
 from hypothesis.internal.conjecture import providers  # noqa: E402
 
-from support import shortcut, shortcut_to_fakes  # noqa: E402
+from support import processes, shortcut, shortcut_to_fakes  # noqa: E402
 from support.botocore_costs import spare_them  # noqa: E402
-from support.brief_reports import be_brief  # noqa: E402
 from support.order import ordered  # noqa: E402
 from support.rig import Rig  # noqa: E402
+from support.warm_up import warm_up  # noqa: E402
 from twokey.emulator import Emulator  # noqa: E402
 
 if TYPE_CHECKING:
@@ -37,6 +37,11 @@ if PROFILE != "explore":
     pytest.MonkeyPatch().setattr(providers, "is_local_module_file", lambda _path: False)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the tests run in several processes."""
+    processes.add_option(parser)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Prepare this process, and so the ones that it starts."""
     # A shell has its background jobs ignore SIGINT, and nohup SIGHUP, and a process inherits that from the one that
@@ -49,7 +54,8 @@ def pytest_configure(config: pytest.Config) -> None:
     spare_them()
     shortcut.SHORTCUT.install()
     shortcut_to_fakes.SHORTCUT_TO_FAKES.install()
-    be_brief(config)
+    if processes.number(config):
+        config.pluginmanager.register(processes.Processes(warm_up))
     gc.disable()
 
 
@@ -70,7 +76,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Let each process begin with some of the tests that take long."""
-    items[:] = ordered(items, getattr(config, "workerinput", {"workercount": 1})["workercount"])
+    items[:] = ordered(items, processes.number(config) or 1)
 
 
 def pytest_collection_finish() -> None:
