@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from copy import copy
 from functools import cache, partial
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
@@ -29,9 +30,9 @@ _read_proxies = request.getproxies_environment
 def spare_them() -> None:
     """Keep what depends only on botocore's own code, its models or this machine.
 
-    That is: what handlers accept, the current names of events, the model and the methods of a service's client, the
-    name of the operating system, the parts of a user agent, and whether the host of a URL is an IPv6 address. Clients
-    share the handlers that their session has.
+    That is: what handlers accept, the handlers with which a session begins, the current names of events, the model and
+    the methods of a service's client, the name of the operating system, the parts of a user agent, and whether the host
+    of a URL is an IPv6 address. Clients share the handlers that their session has.
 
     Its pauses before it repeats a request pass at once: they are random, and no test is about them.
     """
@@ -50,6 +51,8 @@ def spare_them() -> None:
 
     aliaser.__init__ = made
     _share_handlers()
+    sessions: Any = session.Session
+    sessions._register_builtin_handlers = _registered_once(sessions._register_builtin_handlers)
     vars(utils)["getproxies"] = vars(request)["getproxies_environment"] = _proxies
     vars(useragent)["sanitize_user_agent_string_component"] = cache(useragent.sanitize_user_agent_string_component)
     for module in (auth, utils):
@@ -97,6 +100,20 @@ def _share_handlers() -> None:
         remove(self, key, value)
 
     tree._recursive_copy, tree.append_item, tree.remove_item = lambda _self, node: dict(node), append_item, remove_item
+
+
+def _registered_once(register: Callable[..., None]) -> Callable[..., None]:
+    """Let each session begin with the handlers that the first one has registered: botocore's own, the same for all."""
+    first: list[Any] = []
+
+    def registered(new: Any, events: Any) -> None:
+        if first:
+            vars(new._original_handler).update(vars(copy(first[0])))
+        else:
+            register(new, events)
+            first.append(copy(new._original_handler))
+
+    return registered
 
 
 def _copied(node: dict[str, Any]) -> dict[str, Any]:
