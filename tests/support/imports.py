@@ -1,8 +1,12 @@
-"""Which modules and packages of twokey import which, read from the source: imports in functions and for types count."""
+"""What the source of twokey says: which modules and packages import which, what is called, and every message.
+
+Imports in functions and for types count.
+"""
 
 from __future__ import annotations
 
 import ast
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,27 +23,74 @@ MODULES = {
 }
 
 
+@dataclass
+class Source:
+    """What tests look for in a module, found in one walk through its syntax tree: that costs as much as parsing it."""
+
+    docstring: str | None
+    imports: set[str] = field(default_factory=set)
+    """Every module that is imported, wherever in it."""
+    relative: set[str] = field(default_factory=set)
+    """What is imported without naming the whole module."""
+    calls: set[str] = field(default_factory=set)
+    """The names that are called, with dots; without what is before the dots where that is no name."""
+    texts: list[tuple[int, str]] = field(default_factory=list)
+    """Every docstring and every other text, with its line; the parts of an f-string are put together."""
+
+
 @cache
-def tree(module: str) -> ast.Module:
-    """Return a module's syntax tree."""
+def source(module: str) -> Source:
+    """Return what a module's source says."""
+    top = _tree(module)
+    found = Source(ast.get_docstring(top))
+    inside: set[int] = set()
+    for node in ast.walk(top):  # an f-string comes before its parts
+        if isinstance(node, ast.Constant):
+            if isinstance(node.value, str) and id(node) not in inside:
+                found.texts.append((node.lineno, node.value))
+        elif isinstance(node, ast.Call):
+            found.calls.add(_name(node.func))
+        elif isinstance(node, ast.JoinedStr):
+            inside |= {id(part) for part in ast.walk(node)}
+            parts = [str(one.value) if isinstance(one, ast.Constant) else "{}" for one in node.values]
+            found.texts.append((node.lineno, "".join(parts)))
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            found.relative.add(f"{'.' * node.level}{node.module or ''}")
+        else:
+            found.imports |= _imported(node)
+    return found
+
+
+def imports(module: str, *, type_only: bool = True) -> frozenset[str]:
+    """Return every module that a module imports, wherever in it; ``type_only``: for type checking too."""
+    return frozenset(source(module).imports) if type_only else _imports_at_run_time(module)
+
+
+@cache
+def _imports_at_run_time(module: str) -> frozenset[str]:
+    nodes = list(ast.walk(_tree(module)))
+    blocks = [node for node in nodes if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)]
+    hidden = {id(node) for block in blocks for node in ast.walk(block)}
+    return frozenset(name for node in nodes if id(node) not in hidden for name in _imported(node))
+
+
+def _tree(module: str) -> ast.Module:
     return ast.parse(MODULES[module].read_text(encoding="utf-8"))
 
 
-@cache
-def imports(module: str, *, type_only: bool = True) -> frozenset[str]:
-    """Return every module that a module imports, wherever in it; ``type_only``: for type checking too."""
-    blocks = [] if type_only else [node for node in ast.walk(tree(module)) if isinstance(node, ast.If)]
-    hidden = {id(node) for block in blocks if "TYPE_CHECKING" in ast.unparse(block.test) for node in ast.walk(block)}
-    found: set[str] = set()
-    for node in ast.walk(tree(module)):
-        if id(node) in hidden:
-            continue
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and not node.level:
-            names = {f"{node.module}.{alias.name}" for alias in node.names}
-            found |= {name if name in MODULES else str(node.module) for name in names}
-    return frozenset(found)
+def _imported(node: ast.AST) -> set[str]:
+    if isinstance(node, ast.Import):
+        return {alias.name for alias in node.names}
+    if isinstance(node, ast.ImportFrom) and not node.level:
+        names = {f"{node.module}.{alias.name}" for alias in node.names}
+        return {name if name in MODULES else str(node.module) for name in names}
+    return set()
+
+
+def _name(called: ast.expr) -> str:
+    if isinstance(called, ast.Attribute):
+        return f"{_name(called.value)}.{called.attr}"
+    return called.id if isinstance(called, ast.Name) else ""
 
 
 def package(module: str) -> str:
