@@ -76,6 +76,16 @@ class TestAFileOfCertificates:
         with pytest.raises(UsageError, match=r"ca\.pem"):
             connection(secured)
 
+    def test_is_found_out_too_if_the_last_connection_could_use_it(
+        self, secured: str, tmp_path: Path, certificate: Path
+    ) -> None:
+        file = tmp_path / "ca.pem"
+        file.write_bytes(certificate.read_bytes())
+        connection(secured, ca=str(file))
+        file.write_text("no certificate")
+        with pytest.raises(UsageError, match=r"ca\.pem"):
+            connection(secured, ca=str(file))
+
     def test_does_not_matter_without_tls(
         self, service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

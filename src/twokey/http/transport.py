@@ -8,6 +8,7 @@ import re
 import ssl
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -131,7 +132,19 @@ def refuse_unusable(url: str, ca: str | None, tls: Tls | None = None) -> None:
     _proxy(parts, tls or Tls())
     bundle = _bundle(ca)
     if parts.scheme == "https" and bundle:
-        _readable(bundle, lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(bundle))
+        _readable(bundle, lambda: _load_once(bundle, _state(bundle)))
+
+
+@lru_cache(maxsize=8)
+def _load_once(bundle: str, _state: tuple[int, ...]) -> None:
+    """Load CA certificates, once in each state of their file: it takes 30 ms, and a run may have many connections."""
+    ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(bundle)
+
+
+def _state(file: str) -> tuple[int, ...]:
+    """Return what differs after every change of a file."""
+    found = Path(file).stat()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def pool(url: str, ca: str | None, connections: int, tls: Tls | None = None) -> PoolManager:
