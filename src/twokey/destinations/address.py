@@ -27,6 +27,7 @@ _PLACEHOLDER = re.compile(r"\$\{[\w:]*\}")
 _USER = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
 _ACCOUNT = re.compile(r"\d{12}", re.ASCII)
 _NOT_IN_VARIABLES = re.compile(r"[^A-Z0-9_]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]+")
 _SAFE = "/:+=,.@-_$*[]()!'; "
 """The characters that an option's value contains unescaped, besides a field in braces."""
@@ -107,7 +108,7 @@ class Address:
 def take_apart(url: str) -> Address:
     """Split a URL; raises ``UsageError`` for anything that no destination could take."""
     scheme, _, rest = url.partition(":")
-    if any(ord(character) < 32 or ord(character) == 127 for character in rest):
+    if _CONTROL.search(rest):
         raise UsageError(f"{url!r} contains a control character.")
     for name in _FIELD.findall(rest):
         if name not in FIELDS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from abc import ABC, abstractmethod
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -157,6 +158,7 @@ def in_variables(error: BaseException) -> str:
     return shown
 
 
+@cache
 def _is_test(file: str) -> bool:
     return TESTING in Path(file).parents or Path(file).name.startswith("test_")
 
