@@ -3,14 +3,15 @@
 As ``shortcut`` does for the emulator: the connection, and the changes between its client's thread and the server's,
 cost more than all that twokey and the fake do for a request. What is sent and returned stays the same.
 
-Connections remain wherever they matter: for other processes, with TLS, through a proxy, while a fault that breaks a
-connection is still to come, and in ``ON_CONNECTIONS``: the tests of HTTP itself, and the contract of two destinations.
+Connections remain wherever they matter: for other processes, with TLS, through a proxy, for requests that a fault may
+break the connection of, and in ``ON_CONNECTIONS``: the tests of HTTP itself, and the contract of two destinations.
 """
 
 from __future__ import annotations
 
 import re
 from email.utils import formatdate
+from functools import lru_cache
 from io import BytesIO
 from typing import Any
 
@@ -57,7 +58,7 @@ class ShortcutToFakes:
         def opened(pool: PoolManager, method: str, url: str, **options: Any) -> Any:
             fake = self._fakes.get("/".join(url.split("/", 3)[:3])) if self.open else None
             headers = options.get("headers") or {}
-            if fake is None or not _may_take(pool, fake, headers):
+            if fake is None or not _may_take(pool, fake, headers) or _may_break(fake, method, url):
                 return urlopen(pool, method, url, **options)
             return _respond(fake, method, url, headers, options.get("body"))
 
@@ -72,24 +73,36 @@ def _may_take(pool: PoolManager, fake: FakeService, headers: Any) -> bool:
         type(pool) is PoolManager
         and fake.tls is None
         and "strike" not in vars(fake)
-        and not any(fault.effect in BREAKING and not _is_over(fault) for fault in fake.faults)
         and all(_PLAIN.fullmatch(value) for value in headers.values())
     )
+
+
+def _may_break(fake: FakeService, method: str, url: str) -> bool:
+    """Return whether a fault may still break the connection of such a request."""
+    faults = [fault for fault in fake.faults if fault.effect in BREAKING and not _is_over(fault)]
+    return any(fault.matches(method, _host_and_target(url)[1]) for fault in faults)
 
 
 def _is_over(fault: Any) -> bool:
     return fault.times is not None and fault.seen >= fault.nth + fault.times - 1
 
 
-def _respond(fake: FakeService, method: str, url: str, headers: Any, body: Any) -> HTTPResponse:
+@lru_cache(maxsize=64)
+def _host_and_target(url: str) -> tuple[str, str]:
+    """Return what urllib3 sends of a URL: the header Host, and the target of the request."""
     parsed = parse_url(url)
+    return str(parsed.netloc), parsed.request_uri.encode().decode()
+
+
+def _respond(fake: FakeService, method: str, url: str, headers: Any, body: Any) -> HTTPResponse:
+    host, target = _host_and_target(url)
     data = b"" if body is None else bytes(body)
-    fields = [("Host", f"{parsed.netloc}"), ("Accept-Encoding", "identity")]
+    fields = [("Host", host), ("Accept-Encoding", "identity")]
     if body is not None or method not in WITHOUT_BODY:
         fields.append(("Content-Length", str(len(data))))
     # A server reads strings of its own from a connection.
     fields += [(name, value.encode().decode()) for name, value in headers.items()]
-    _, reply = fake.receive(method, parsed.request_uri.encode().decode(), fields, data)
+    _, reply = fake.receive(method, target, fields, data)
     content = reply.encoded()
     returned: Any = HTTPHeaderDict({"Server": "fake", "Date": formatdate(usegmt=True)})
     for name, value in reply.fields(len(content)).items():

@@ -19,6 +19,7 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -65,9 +66,13 @@ class Fault:
     body: Any = None
     seen: int = 0
 
+    def matches(self, method: str, path: str) -> bool:
+        """Return whether the fault may happen to such a request."""
+        return fnmatch.fnmatchcase(method, self.method) and self.path in path
+
     def strikes(self, method: str, path: str) -> bool:
         """Count a request if it matches, and return whether the fault happens to it."""
-        if not fnmatch.fnmatchcase(method, self.method) or self.path not in path:
+        if not self.matches(method, path):
             return False
         self.seen += 1
         return self.seen >= self.nth and (self.times is None or self.seen < self.nth + self.times)
@@ -156,11 +161,8 @@ class FakeService:
         self._limits: list[tuple[Callable[[ReceivedRequest], bool], int, float, deque[float]]] = []
         self._server: _Server | None = None
         self._ticks = 0
-        self._routes = [
-            (verb, pattern, getattr(self, name))
-            for name in dir(type(self))
-            for verb, pattern in getattr(getattr(type(self), name), "routes", [])
-        ]
+        service: Any = type(self)
+        self._routes = [(verb, pattern, getattr(self, name)) for verb, pattern, name in _routes_of(service)]
 
     def __enter__(self) -> Self:
         self._server = _Server(self)
@@ -267,6 +269,11 @@ class FakeService:
         with self.lock:
             self.requests.append((method, path))
             return next((fault for fault in self.faults if fault.strikes(method, path)), None)
+
+
+@cache
+def _routes_of(service: type) -> list[tuple[str, re.Pattern[str], str]]:
+    return [(*one, name) for name in dir(service) for one in getattr(getattr(service, name), "routes", [])]
 
 
 class _Handler(BaseHTTPRequestHandler):

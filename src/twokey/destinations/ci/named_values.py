@@ -62,6 +62,8 @@ class NamedValues(ABC):
         self.name = name
         self.format = value_format
         self.value_names = value_format.names
+        self.looked_for = (*value_format.names, *value_format.names_beside)
+        """The names that ``_look`` looks for: those that are written, and those of session tokens beside a pair."""
         self.traits = Traits(
             atomic=self.atomic_write or len(value_format.names) == 1, conditional=False, confirms=self.confirms
         )
@@ -80,11 +82,6 @@ class NamedValues(ABC):
 
         ``note`` names the access key; it belongs beside the value if the service has a field for it.
         """
-
-    @property
-    def looked_for(self) -> tuple[str, ...]:
-        """The names that ``_look`` looks for: those that are written, and those of session tokens beside a pair."""
-        return (*self.format.names, *self.format.names_beside)
 
     def _remove(self, name: str, shown: Shown) -> None:  # noqa: ARG002  for those that can
         """Remove a value of ``format.names_beside``, which would make the pair useless."""
