@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
-
-import yaml
 
 from support import forked
 from support.commands import Ran, twokey
@@ -148,10 +147,9 @@ class Company:
 
     def write(self, *entries: dict[str, Any], **more: Any) -> None:
         """Write twokey.yaml."""
-        lists = yaml.safe_dump(
-            {"machine_users": list(entries), "connections": {**self.connections, **more}}, sort_keys=False
-        )
-        (self.folder / "twokey.yaml").write_text(f"{RULES}{lists}")
+        items = {"machine_users": list(entries), "connections": {**self.connections, **more}}
+        lines = [f"{name}: {json.dumps(item)}\n" for name, item in items.items()]  # JSON is YAML
+        (self.folder / "twokey.yaml").write_text(f"{RULES}{''.join(lines)}")
 
     def begin(self, *arguments: str, **environment: str) -> Forked:
         """Start the command as a process of its own."""

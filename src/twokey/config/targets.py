@@ -11,7 +11,7 @@ from twokey.config.mismatches import in_words
 from twokey.core.errors import UsageError
 from twokey.destinations import registry
 from twokey.destinations.address import nearest, with_options
-from twokey.destinations.connections import Configured, types_in
+from twokey.destinations.connections import Configured, settings_of, types_in
 from twokey.destinations.sources import Source
 
 if TYPE_CHECKING:
@@ -90,10 +90,9 @@ def _refuse_literals(
     document: Document, place: Place, settings: Mapping[str, Any], struct: type[msgspec.Struct]
 ) -> None:
     """Refuse a secret that is written into the file, without repeating it."""
-    for field in msgspec.structs.fields(struct):
+    for field, kinds in settings_of(struct):
         value = settings.get(field.encode_name)
         where = (*place, field.encode_name)
-        kinds = types_in(field.type)
         if Source in kinds and isinstance(value, str | int | float):
             key = field.encode_name
             raise document.wrong(where, f"`{key}` contains the secret itself: {_NEVER}.", _INSTEAD.format(key=key))

@@ -11,7 +11,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from functools import wraps
+from functools import cache, wraps
 from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar, cast, get_args, get_origin
 
 import msgspec
@@ -145,14 +145,13 @@ class ConnectionKind(Generic[SettingsT, ClientT]):
     def from_environment(self) -> SettingsT:
         """Return the settings that the service's own variables make; raises ``UsageError`` if one is missing."""
         found: dict[str, Any] = {}
-        settings = {one.name: one for one in msgspec.structs.fields(self.settings)}
+        settings = {one.name: (one, types) for one, types in settings_of(self.settings)}
         for name, variables in self.environment.items():
+            setting, types = settings[name]
             present = environment.first_set(variables)
             if present is not None:
-                found[name] = (
-                    {"env": present} if Source in types_in(settings[name].type) else environment.variable(present)
-                )
-            elif settings[name].required:
+                found[name] = {"env": present} if Source in types else environment.variable(present)
+            elif setting.required:
                 raise UsageError(
                     f"The connection {self.name} is not configured.",
                     remedy=f"Set {' or '.join(variables)}, or add it to twokey.yaml under connections: "
@@ -261,6 +260,12 @@ def secret_files(settings: msgspec.Struct) -> Iterator[str]:
             yield from (value.file,) if value.file else ()
         elif isinstance(value, msgspec.Struct):
             yield from secret_files(value)
+
+
+@cache
+def settings_of(struct: type[msgspec.Struct]) -> tuple[tuple[msgspec.structs.FieldInfo, set[Any]], ...]:
+    """Return the fields of settings, with the types of each; msgspec would evaluate the annotations each time."""
+    return tuple((one, types_in(one.type)) for one in msgspec.structs.fields(struct))
 
 
 def types_in(annotation: Any) -> set[Any]:

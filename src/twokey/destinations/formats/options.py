@@ -104,9 +104,11 @@ def format_of(options: Mapping[str, str], *, default: str, names: Names) -> Form
         raise UsageError(f"There is no format {name!r}; {nearest(name, FORMATS)}")
     _refuse_idle(options, name)
     made = _MAKERS[name](options, names)
-    usual = _MAKERS[name]({option: options[option] for option in options if option not in _MEMBERS}, names)
-    members = _members_in(made.body)
-    return replace(made, members=members, other_members=members if members != _members_in(usual.body) else ())
+    members = usual = _members_in(made.body)
+    if any(option in options for option in _MEMBERS):
+        others = {option: value for option, value in options.items() if option not in _MEMBERS}
+        usual = _members_in(_MAKERS[name](others, names).body)
+    return replace(made, members=members, other_members=members if members != usual else ())
 
 
 def advice(options: Mapping[str, str]) -> str:
