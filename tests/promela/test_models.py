@@ -56,7 +56,7 @@ def shown(verdict: Verdict, model: str) -> str:
 
 @needs_spin
 @pytest.mark.first
-@pytest.mark.parametrize("name", PROTOCOL)
+@pytest.mark.parametrize("name", PROTOCOL, scope="module")
 def test_no_order_of_events_breaks_an_invariant(name: str) -> None:
     verdict = holding(name)
     assert verdict.complete, verdict.printed
@@ -82,7 +82,8 @@ def test_every_step_of_the_model_is_taken() -> None:
 
 
 @needs_spin
-@pytest.mark.parametrize("name", [name for name, one in PROTOCOL.items() if one.model in spin.COLUMNS])
+@pytest.mark.first
+@pytest.mark.parametrize("name", [name for name, one in PROTOCOL.items() if one.model in spin.COLUMNS], scope="module")
 def test_every_step_of_a_smaller_model_is_taken(name: str) -> None:
     verdict, lines = holding(name), MODELS[PROTOCOL[name].model].splitlines()
     assert verdict.unreached
