@@ -279,8 +279,8 @@ class _Move:
 
     def _copied(self, look: _Look, journal: Journal) -> dict[str, Any]:
         """Return the source's journal as the target's: all that it knows, and that the source holds CURRENT."""
-        names = (one for one in msgspec.structs.fields(journal) if one.name not in ("epoch", "lease", "arriving"))
-        copied = {one.name: getattr(journal, one.name) for one in names}
+        everything = msgspec.structs.asdict(journal)
+        copied = {name: value for name, value in everything.items() if name not in ("epoch", "lease", "arriving")}
         delivered = {name: one for name, one in journal.delivered.items() if name != self.target.name}
         if not self.unread:
             delivered[self.source.name] = self._delivery(self.source, look.current, journal)
