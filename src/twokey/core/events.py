@@ -59,4 +59,5 @@ class Reporter:
         self._report(step, "done", subject)
 
     def _report(self, step: str, phase: Phase, subject: str = "", detail: str = "") -> None:
-        self._listener(Event(self._clock.now(), self._user, step, phase, subject, detail))
+        if self._listener is not ignore:
+            self._listener(Event(self._clock.now(), self._user, step, phase, subject, detail))

@@ -150,10 +150,12 @@ def account_of(key_id: str) -> str | None:
     older generation, such as AKIAIOSFODNN7EXAMPLE, which carry none ("A bitwise analysis of AWS access key
     identifiers", WithSecure Labs). Good for a warning only.
     """
+    if len(key_id) != 20:
+        return None
     try:
-        decoded = base64.b32decode(key_id[4:].ljust(16, "A")[:16])
+        decoded = base64.b32decode(key_id[4:])
     except ValueError:
         return None
-    if len(key_id) != 20 or decoded[0] < 0x80:
+    if decoded[0] < 0x80:
         return None
     return f"{(int.from_bytes(decoded[:6], 'big') & 0x7FFFFFFFFF80) >> 7:012d}"

@@ -212,7 +212,7 @@ def assess(observation: Observation, policy: RotationPolicy, now: datetime, over
     unmanaged = tuple(key for key in others if key != last)
     revoked = frozenset(key.id for key in observation.keys if key.id in journal.revoked and not key.active)
     return Assessment(
-        replace(observation, keys=listed),
+        observation if listed == observation.keys else replace(observation, keys=listed),
         policy,
         now,
         overrides,
@@ -331,9 +331,10 @@ def _claimed(others: tuple[AccessKey, ...], observation: Observation, policy: Ro
     The secret of an orphan is known to no program: a key that was used for more than our own verification is none.
     """
     journal = observation.record.journal
-    intent, published = journal.intent, {*_published(observation), journal.current, journal.last}
+    intent = journal.intent
     if intent is None:
         return None
+    published = {*_published(observation), journal.current, journal.last}
     attempts = (intent.at, *intent.earlier)
     created = [
         key
