@@ -53,10 +53,11 @@ def _works(world: World, key_id: str) -> bool:
 
 
 def _destinations(world: World, broken: set[tuple[str, str]]) -> None:
+    failing = {held for held in {*world.held.values()} if held and not _works(world, held)}
     for name, held in world.held.items():
-        if world.torn(name):
+        if name in world.secrets_at and world.torn(name):
             _torn(world, name)
-        elif held and (name, held) not in broken and not _works(world, held):
+        elif held in failing and (name, held) not in broken:
             raise Violation(f"I1: {name} holds {held}, which does not work")
 
 

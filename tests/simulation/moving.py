@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from simulation.judge import Violation, judging
-from simulation.play import virtual_leases
+from simulation.play import state_of, virtual_leases
 from simulation.world import USER, Clock, Iam, Key, Killed, Revision, SimulatedDestination, Sts, World, copy_of
 from twokey.core.errors import Conflict
 from twokey.core.journal import Delivery, Journal, Revoked
@@ -18,6 +18,8 @@ from twokey.rotation import rotate
 from twokey.rotation.world import World as RotationWorld
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from twokey.core.secret import Credential
     from twokey.rotation.results import Result
 
@@ -188,8 +190,12 @@ def rotated(world: TwoStores, run: str, store: str, *others: str) -> Result | No
         return None
 
 
-def play(start: TwoStores, faults: dict[int, str], *, between: str = "") -> TwoStores:
-    """Move until it is done, with faults; ``between``: another configuration rotates after each interrupted move."""
+def play(start: TwoStores, faults: dict[int, str], *, between: str = "", met: set[Hashable] | None = None) -> TwoStores:
+    """Move until it is done, with faults; ``between``: another configuration rotates after each interrupted move.
+
+    ``met`` collects the worlds after a move from which all was played with no further fault: a history ends where it
+    comes to one of them. The histories that share it begin in the same world. What follows the move has no fault.
+    """
     world = copied(start, faults)
     with virtual_leases(world):
         for number in range(12):
@@ -197,7 +203,13 @@ def play(start: TwoStores, faults: dict[int, str], *, between: str = "") -> TwoS
             result = move(world, f"move {number}")
             disturbed = any(effects <= fault < world.effects for fault in faults)
             world.now += LATER
-            if result is not None and result.outcome.value == "completed":
+            completed = result is not None and result.outcome.value == "completed"
+            if met is not None and (completed or world.effects > max(faults)):
+                state = (number, disturbed, completed, between, _state_of(world))
+                if state in met:
+                    return world
+                met.add(state)
+            if completed:
                 check(world)
                 return world
             if not disturbed:
@@ -206,6 +218,12 @@ def play(start: TwoStores, faults: dict[int, str], *, between: str = "") -> TwoS
                 rotated(world, f"rotation {number}", between)
                 world.now += LATER
     raise Violation("not done")
+
+
+def _state_of(world: TwoStores) -> Hashable:
+    """Return all that what follows a move depends on, with nothing under way."""
+    stores = (world.journals, world.journal_revisions, world.credential_revisions)
+    return state_of(world), tuple(tuple(each.items()) for each in stores)
 
 
 def check(world: TwoStores) -> None:

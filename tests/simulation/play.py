@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,7 +13,7 @@ from simulation.states import initial
 from simulation.world import LAG, USER, Clock, Iam, Killed, SimulatedDestination, Sts, World, copy_of, store_of
 from twokey.core.journal import Lease
 from twokey.rotation import lease as leases
-from twokey.rotation import rotate
+from twokey.rotation import rotate, wait
 from twokey.rotation.world import World as RotationWorld
 
 if TYPE_CHECKING:
@@ -177,14 +178,18 @@ def _until_done(
 
 @contextmanager
 def virtual_leases(world: World) -> Iterator[None]:
-    """Let leases name virtual processes: a killed run is dead, and the kernel is not asked."""
-    real = leases.take, leases.is_dead
+    """Let leases name virtual processes: a killed run is dead, and the kernel is not asked.
+
+    And let a run that waits sleep once: nothing else runs meanwhile, and nothing stops it.
+    """
+    real = leases.take, leases.is_dead, wait.LONGEST_NAP, wait.LONGEST_PAUSE
 
     def take(run: str, now: datetime) -> Lease:
         return Lease(run=run, host="host", process=1, start="1", until=now + leases.LENGTH)
 
     leases.take, leases.is_dead = take, lambda lease: lease.run in world.dead
+    wait.LONGEST_NAP = wait.LONGEST_PAUSE = math.inf
     try:
         yield
     finally:
-        leases.take, leases.is_dead = real
+        leases.take, leases.is_dead, wait.LONGEST_NAP, wait.LONGEST_PAUSE = real

@@ -15,6 +15,8 @@ from simulation.play import virtual_leases
 from simulation.world import FAULTS
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from twokey.core.secret import Credential
 
 STARTS = {
@@ -45,19 +47,22 @@ def test_a_move_that_nothing_disturbs(start: str) -> None:
 @pytest.mark.parametrize("start", STARTS)
 def test_one_fault_anywhere(start: str, between: str) -> None:
     """``between``: after each interrupted move, a configuration that names this store rotates, or is refused."""
+    met: set[Hashable] = set()
     for number, fault in itertools.product(range(effects_of(start)), FAULTS):
-        play(STARTS[start], {number: fault}, between=between)
+        play(STARTS[start], {number: fault}, between=between, met=met)
 
 
 @pytest.mark.parametrize("start", ["due", "without conditions"])
 def test_two_faults_anywhere(start: str) -> None:
     """Every second one of the histories, which differ by a rotation in between, too."""
+    met: set[Hashable] = set()
     for (first, second), (fault, other) in itertools.product(
         itertools.combinations(range(effects_of(start) + 6), 2), itertools.product(FAULTS, FAULTS)
     ):
         if (first + second // 2 + FAULTS.index(fault) + FAULTS.index(other)) % 2:
             continue
-        play(STARTS[start], {first: fault, second: other}, between=FORMER if (first + second) % 2 else "")
+        between = FORMER if (first + second) % 2 else ""
+        play(STARTS[start], {first: fault, second: other}, between=between, met=met)
 
 
 def test_one_runs_at_a_time() -> None:

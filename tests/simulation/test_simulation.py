@@ -322,7 +322,7 @@ AMONG_PIPELINES = {
 @pytest.mark.parametrize("rule", AMONG_PIPELINES)
 def test_the_judge_finds_among_pipelines_that(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
     AMONG_PIPELINES[rule](monkeypatch)
-    found = [enumerate_state(name, 5, depth=1, kinds=DESTINATION_FAULTS).violations for name in PIPELINES]
+    found = (enumerate_state(name, 5, depth=1, kinds=DESTINATION_FAULTS).violations for name in PIPELINES)
     assert any(found), "no violation was found although the rule is broken"
 
 

@@ -233,7 +233,7 @@ class World:
     def note_holders(self) -> None:
         """Remember until when each key was held by any destination: jobs may have read it there."""
         for name, key_id in self.held.items():
-            if key_id and not self.torn(name):
+            if key_id and self.secrets_at.get(name, key_id) == key_id:
                 self.held_until[key_id] = self.now
                 if key_id in self.keys:
                     self.keys[key_id].ever_held = True
