@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -40,10 +41,16 @@ class Mortal:
         return self._log.append(record)
 
 
+def _empty_log(file: Path) -> AuditLog:
+    """Open a log that is empty, for thousands of histories: it waits for the disk neither here nor at its end."""
+    os.close(os.open(file, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600))
+    return AuditLog.open(file)
+
+
 @contextmanager
 def logged(file: Path, patch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let every run of the simulation write into one audit log."""
-    log = AuditLog.open(file)
+    """Let every run of the simulation write into one audit log, empty before."""
+    log = _empty_log(file)
 
     def one_run(world: World, policy: RotationPolicy, run: str) -> Result | None:
         edge: Any = Iam(world, run)
@@ -70,13 +77,13 @@ def logged(file: Path, patch: pytest.MonkeyPatch) -> Iterator[None]:
     try:
         yield
     finally:
-        log.close()
+        log.abandon()
 
 
 @contextmanager
 def logged_moves(file: Path, patch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let every move and every rotation between two simulated stores write into one audit log."""
-    log = AuditLog.open(file)
+    """Let every move and every rotation between two simulated stores write into one audit log, empty before."""
+    log = _empty_log(file)
 
     def ended(trail: Trail, result: Result) -> Result:
         trail.ended(result)
@@ -112,4 +119,4 @@ def logged_moves(file: Path, patch: pytest.MonkeyPatch) -> Iterator[None]:
     try:
         yield
     finally:
-        log.close()
+        log.abandon()

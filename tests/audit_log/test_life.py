@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +12,7 @@ from audit_log.life import LoggedRig, live
 from simulation.play import virtual_leases
 from simulation.states import initial
 from simulation.world import USER, Clock, Iam, SimulatedDestination, Sts, copy_of
+from support import forked
 from support.commands import twokey
 from twokey.audit_log import records
 from twokey.audit_log.chain import Link, links
@@ -237,17 +236,12 @@ class TestADiskThatIsFull:
             "standalone_mode=standalone_mode)))"
         )
         rig.aws.clear_requests()
-        done = subprocess.run(
-            [sys.executable, "-c", code, "rotate", *PATH, "--audit-log", str(file)],
-            capture_output=True,
-            text=True,
-            check=False,
-            env=dict(os.environ),
-            timeout=300,
-        )
-        assert done.returncode == 1, done.stderr
-        assert "The audit log" in done.stdout
-        assert "no further change was begun" in done.stdout
+        arguments = ("rotate", *PATH, "--audit-log", str(file))
+        run = forked.start(*arguments, cwd=tmp_path, env=os.environ, program=code)
+        out, err = run.communicate(timeout=300)
+        assert run.returncode == 1, err
+        assert "The audit log" in out
+        assert "no further change was begun" in out
         effects = [one.effect for one in _readable(file) if isinstance(one, records.Begin)]
         assert [r.operation for r in rig.aws.requests].count("DeleteAccessKey") == effects.count("delete")
         assert [r.operation for r in rig.aws.requests].count("CreateAccessKey") == effects.count("create")
@@ -276,7 +270,7 @@ class TestAProcessThatIsKilled:
         )
         file = tmp_path / "audit.log"
         rule = rig.aws.weather.add(Rule("iam:CreateAccessKey", effect="hold_after"))
-        with subprocess.Popen([sys.executable, "-m", "twokey", "rotate"], cwd=tmp_path, env=dict(os.environ)) as run:
+        with forked.start("rotate", cwd=tmp_path, env=os.environ) as run:
             rig.aws.weather.wait_until_held(300)
             run.kill()
         rig.aws.weather.remove(rule)

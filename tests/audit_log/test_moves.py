@@ -28,7 +28,6 @@ PIPELINE = moving.before(due=True, conditional=True, pipeline=True)
 
 def report_on(file: Path, faults: dict[int, str], between: str = "") -> Report:
     """Play a move until it is done, and the rotations after it; return the report on its log."""
-    file.unlink(missing_ok=True)
     with pytest.MonkeyPatch.context() as patch, logged_moves(file, patch):
         try:
             moving.play(PIPELINE, faults, between=between)
