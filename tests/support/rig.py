@@ -104,13 +104,12 @@ class Rig:
         def fill(url: str) -> str:
             return registry.fill(url, user=user, path=machine_user.path, account=machine_user.account)
 
-        store = registry.open_store(fill(self.store_url), services)
         opened = tuple(registry.open_destination(fill(url), services) for url in self.deliver)
         return machine_user, RotationWorld(
             iam=iam,
             sts=Sts(clients),
             clock=clients.clock,
-            store=locked(store, self.lock_url.format(user=user), services) if self.lock_url else store,
+            store=self._opened(fill(self.store_url), user, services),
             destinations=(*opened, *self.others),
             identities={one.name: identity.identity(one, services, machine_user.account) for one in opened},
             own_key=clients.own_key(),
@@ -152,7 +151,13 @@ class Rig:
     def store(self, user: str = "ci") -> Store:
         """Return the store as a fresh process would see it; only the connections to AWS are kept."""
         self._reading = self._reading or self.clients("reading")
-        return self.world(user, clients=self._reading)[1].store
+        path = str(self.aws._user(user, None).path)
+        url = registry.fill(self.store_url, user=user, path=path, account=self.aws.account_id)
+        return self._opened(url, user, registry.Services(self._reading))
+
+    def _opened(self, url: str, user: str, services: registry.Services) -> Store:
+        store = registry.open_store(url, services)
+        return locked(store, self.lock_url.format(user=user), services) if self.lock_url else store
 
     def record(self, user: str = "ci") -> Record:
         """Read the store."""

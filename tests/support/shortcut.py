@@ -143,12 +143,13 @@ def _respond(emulator: Emulator, request: AWSPreparedRequest, url: str) -> AWSRe
     assert delivery.ending is Ending.WHOLE, "a fault was added after its client had begun this request"
     assert response
     headers: Any = HTTPHeaderDict(emulator._server.headers_of(response))
-    body = BytesIO(b"" if request.method == "HEAD" else response.body)
+    body = b"" if request.method == "HEAD" else response.body
     options: Any = {"preload_content": False, "decode_content": False, "enforce_content_length": False}
-    raw = HTTPResponse(body, headers, response.status, **options)
+    # Only a stream is read from the connection by others than botocore, which gets all else as it is.
+    raw: Any = HTTPResponse(BytesIO(body), headers, response.status, **options) if request.stream_output else None
     returned = AWSResponse(str(request.url), response.status, headers, raw)
-    if not request.stream_output:
-        _ = returned.content
+    if raw is None:
+        vars(returned)["_content"] = body
     return returned
 
 

@@ -12,7 +12,7 @@ import threading
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from twokey.aws import origin
 from twokey.aws.clock import ServiceClock
@@ -36,6 +36,7 @@ _signer: ContextVar[botocore.credentials.Credentials | None] = ContextVar("twoke
 CONNECT_TIMEOUT = 5
 READ_TIMEOUT = 10
 ATTEMPTS = 4
+_RETRY_MODE: Literal["standard"] = "standard"
 CALL_LIMIT = ATTEMPTS * (CONNECT_TIMEOUT + READ_TIMEOUT) + 15
 """The maximum duration of one call in seconds, including retries and their pauses."""
 
@@ -54,6 +55,7 @@ class Clients:
         self._direct: dict[tuple[str, str | None], Direct] = {}
         self._lock = threading.Lock()
         self._session: botocore.session.Session | None = None
+        self._agent = ""
         self._request_log: RequestLog | None = None
 
     def record_requests(self) -> RequestLog:
@@ -185,8 +187,9 @@ class Clients:
         session = self.session
         session.register_component("data_loader", models(session.get_config_variable("data_path")))
         unused = "none" if keyless else None
-        retries: Any = {"mode": "standard", "total_max_attempts": 1 if once else ATTEMPTS}
-        agent, extra = _user_agent(session, retries), f"twokey/{self.run}"
+        self._agent = self._agent or _user_agent(session)
+        retries: Any = {"mode": _RETRY_MODE, "total_max_attempts": 1 if once else ATTEMPTS}
+        extra = f"twokey/{self.run}"
         client: Any = session.create_client(
             service,
             region_name=region,
@@ -197,7 +200,7 @@ class Clients:
                 connect_timeout=CONNECT_TIMEOUT,
                 read_timeout=READ_TIMEOUT,
                 max_pool_connections=self._connections,
-                user_agent=agent,
+                user_agent=self._agent,
                 user_agent_extra=extra,
                 # One client serves many accounts: an endpoint of one of them would be wrong for the others.
                 account_id_endpoint_mode="disabled",
@@ -213,7 +216,7 @@ class Clients:
             self._request_log.follow(client)
         if once and not keyless:
             failed = partial(settings.refuse_bundle, session)
-            edge = Edge(f"{agent} {extra}", self._signing, self._record_date, failed)
+            edge = Edge(f"{self._agent} {extra}", self._signing, self._record_date, failed)
             self._direct[service, region] = Direct(client, edge)
         return client
 
@@ -229,7 +232,7 @@ class Clients:
             self.clock.record_date(response_dict["headers"].get("date"))
 
 
-def _user_agent(session: botocore.session.Session, retries: Any) -> str:
+def _user_agent(session: botocore.session.Session) -> str:
     """Return what botocore calls itself, the operating system and the application; it would compose it twice a request.
 
     What it adds for a single request is left out: which of its own features the request used.
@@ -239,7 +242,7 @@ def _user_agent(session: botocore.session.Session, retries: Any) -> str:
 
     agent: Any = UserAgentString.from_environment()
     agent.set_session_config(session.user_agent_name, session.user_agent_version, None)
-    config: Any = Config(retries=retries)
+    config: Any = Config(retries={"mode": _RETRY_MODE})
     config.user_agent_appid = session.get_config_variable("user_agent_appid")
     return str(agent.with_client_config(config).to_string())
 

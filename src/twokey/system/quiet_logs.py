@@ -20,9 +20,10 @@ _OURS = "twokey."
 
 def hide(*libraries: str, above: int = logging.DEBUG) -> None:
     """Drop what these libraries log up to the level ``above`` when twokey calls them, by loggers that exist by now."""
+    hiding = _FILTERS.setdefault(above, _NotOfTwokey(above))
     for name, logger in list(logging.getLogger().manager.loggerDict.items()):
-        if isinstance(logger, logging.Logger) and name.partition(".")[0] in libraries:
-            logger.addFilter(_FILTERS.setdefault(above, _NotOfTwokey(above)))
+        if name.startswith(libraries) and isinstance(logger, logging.Logger) and name.partition(".")[0] in libraries:
+            logger.addFilter(hiding)
 
 
 class _NotOfTwokey(logging.Filter):
