@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.awsrequest import AWSResponse
 
 from twokey.aws.clients import Clients
 from twokey.aws.clock import ServiceClock
@@ -104,7 +105,7 @@ def portal() -> Iterator[Any]:
 
 
 @pytest.fixture
-def clients(portal: Any, monkeypatch: pytest.MonkeyPatch) -> Clients:
+def connected(portal: Any, monkeypatch: pytest.MonkeyPatch) -> Clients:
     """An AWS edge that reaches nothing but the page, and does not sleep between its attempts."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{portal.server_port}")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
@@ -113,8 +114,32 @@ def clients(portal: Any, monkeypatch: pytest.MonkeyPatch) -> Clients:
     return Clients("run", clock=ServiceClock(sleep=lambda _: None))
 
 
+@pytest.fixture
+def clients(portal: Any, connected: Clients) -> Clients:
+    """The same without connections, which take most of the time of thousands of requests."""
+
+    def respond(request: Any, **_: object) -> Any:
+        portal.hits += 1
+        headers: Any = {"Date": portal.date, "Content-Length": str(len(portal.page.encode()))}
+        raw: Any = None
+        response = AWSResponse(request.url, portal.status, headers, raw)
+        vars(response)["_content"] = portal.page.encode()
+        return response
+
+    session: Any = connected.session
+    session.register("before-send", respond)
+    return connected
+
+
+CONNECTED = ("CreateAccessKey", "GetCallerIdentity", "GetParameter")
+"""The operations, of each protocol, whose every page crosses a connection."""
+
+
 @pytest.mark.parametrize("operation", [*READS, *WRITES])
-def test_no_page_and_no_status_counts_as_a_response_of_aws(operation: str, portal: Any, clients: Clients) -> None:
+def test_no_page_and_no_status_counts_as_a_response_of_aws(
+    operation: str, portal: Any, request: pytest.FixtureRequest
+) -> None:
+    clients = request.getfixturevalue("connected" if operation in CONNECTED else "clients")
     for status in STATUSES:
         for name, page in PAGES.items():
             portal.status, portal.page, portal.hits = status, page, 0
@@ -129,11 +154,11 @@ def test_no_page_and_no_status_counts_as_a_response_of_aws(operation: str, porta
                 assert portal.hits == 1, (status, name)
 
 
-def test_the_message_names_the_status_and_the_likely_cause(portal: Any, clients: Clients) -> None:
+def test_the_message_names_the_status_and_the_likely_cause(portal: Any, connected: Clients) -> None:
     for operation in ("ListAccessKeys", "GetSecretValue"):
         portal.status, portal.page = 403, PAGES["a page of HTML"]
         with pytest.raises(Ambiguous, match=r"the response with status 403 is not from AWS; .*proxy settings"):
-            READS[operation](clients)
+            READS[operation](connected)
 
 
 @pytest.mark.parametrize("page", PAGES)
