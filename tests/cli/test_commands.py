@@ -13,6 +13,7 @@ from unittest import mock
 
 import pytest
 
+from support import forked
 from support.commands import twokey
 from twokey import __version__
 from twokey.aws.clock import ServiceClock
@@ -22,6 +23,7 @@ from twokey.rotation import lease
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from support.forked import Forked
     from support.rig import Rig
 
 STORE = "secretsmanager:machine-users/{user}"
@@ -359,12 +361,5 @@ def _leave_a_lease(rig: Rig, user: str = "ci") -> None:
         assert rig.killed_at("create", "done", user)
 
 
-def _process(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "twokey", *arguments],
-        cwd=cwd,
-        env=dict(os.environ),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def _process(*arguments: str, cwd: Path) -> Forked:
+    return forked.start(*arguments, cwd=cwd, env=os.environ)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import socket
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from support import forked
 from support.canaries import suspicious
 from support.commands import twokey
 from twokey.cli import drill
@@ -41,6 +43,7 @@ machine_users:
 def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
     """Return the socket that everything outside the emulator leads to."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "executable", str(forked.programs() / "interpreter"))
     monkeypatch.setattr(drill, "LATENCY", 0.0)
     monkeypatch.setattr(drill, "PROPAGATION", 0.0)
     with socket.create_server(("127.0.0.1", 0)) as listening:

@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import twokey
+from support import forked
 
 if TYPE_CHECKING:
     from twokey.emulator import Emulator
 
 TWOKEY = ("-m", "twokey")
+RUN_TWOKEY = "import runpy; runpy.run_module('twokey', run_name='__main__', alter_sys=True)"
 DROP_IN = ("-c", "from twokey.cli.drop_in import main; main()")
 SOURCE = Path(twokey.__file__).parents[1]
 
@@ -83,23 +85,11 @@ class Tree:
 
     def start(self, *arguments: str, program: tuple[str, ...] = TWOKEY) -> subprocess.Popen[str]:
         """Start a command."""
-        (self.top / "site" / "sitecustomize.py").write_text(
-            "\n".join(textwrap.dedent(part) for part in (NOTE, *self.site)), encoding="utf-8"
-        )
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "GITHUB_", "CI"))}
+        (self.top / "site" / "sitecustomize.py").write_text(self._site(), encoding="utf-8")
         return subprocess.Popen(
             [sys.executable, *program, *arguments],
             cwd=self.here,
-            env={
-                **clean,
-                **self.aws.environment(),
-                "HOME": str(self.top / "home"),
-                "TMPDIR": str(self.top / "tmp"),
-                "PYTHONPATH": os.pathsep.join((str(self.top / "site"), str(SOURCE))),
-                "PYTHONDONTWRITEBYTECODE": "1",
-                "TEST_NOTES": str(self.top / "notes"),
-                **self.environment,
-            },
+            env=self._variables(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -110,6 +100,30 @@ class Tree:
         with self.start(*arguments, program=program) as process:
             out, err = process.communicate(timeout=120)
         return Ended(process.returncode, out, err)
+
+    def run_forked(self, *arguments: str, program: tuple[str, ...] = TWOKEY) -> Ended:
+        """Do the same in a fork, where the start of the interpreter makes no difference."""
+        code = RUN_TWOKEY if program == TWOKEY else program[1]
+        text = f"{self._site()}\n{code}"
+        with forked.start(*arguments, cwd=self.here, env=self._variables(), program=text) as process:
+            out, err = process.communicate(timeout=120)
+        return Ended(process.wait(), out, err)
+
+    def _site(self) -> str:
+        return "\n".join(textwrap.dedent(part) for part in (NOTE, *self.site))
+
+    def _variables(self) -> dict[str, str]:
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "GITHUB_", "CI"))}
+        return {
+            **clean,
+            **self.aws.environment(),
+            "HOME": str(self.top / "home"),
+            "TMPDIR": str(self.top / "tmp"),
+            "PYTHONPATH": os.pathsep.join((str(self.top / "site"), str(SOURCE))),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "TEST_NOTES": str(self.top / "notes"),
+            **self.environment,
+        }
 
     def notes(self, kind: str) -> list[str]:
         """Return the notes, by kind."""

@@ -29,15 +29,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 TEMPLATE = Path(__file__).with_name("forked_template.py")
-PROGRAMS = ("twokey", "iam-credential-rotation")
+PROGRAMS = ("twokey", "iam-credential-rotation", "interpreter")
 PROGRAM = """#!{python} -ISB
 import _socket, marshal, posix, sys
+script, arguments = {script!r}, sys.argv[1:]
+if script == {python!r}:
+    script, arguments = ("", arguments[2:]) if arguments[:2] == ["-m", "twokey"] else (None, arguments)
 env = {{name.decode(): value.decode("utf-8", "surrogateescape") for name, value in posix.environ.items()}}
-if any(name.startswith("PYTHON") and name != "PYTHONUNBUFFERED" for name in env):
+if script is None or any(name.startswith("PYTHON") and name != "PYTHONUNBUFFERED" for name in env):
     posix.execv({script!r}, [{script!r}, *sys.argv[1:]])
 umask = posix.umask(0)
 posix.umask(umask)
-asked = {{"script": {script!r}, "arguments": sys.argv[1:], "cwd": posix.getcwd(), "env": env, "umask": umask}}
+asked = {{"script": script, "arguments": arguments, "cwd": posix.getcwd(), "env": env, "umask": umask}}
 message = marshal.dumps(asked)
 template = _socket.socket(_socket.AF_UNIX)
 template.connect({socket!r})
@@ -57,9 +60,17 @@ def start(*arguments: str, cwd: Path, env: Mapping[str, str], program: str = "")
     return Forked(_template(), {"arguments": arguments, "cwd": str(cwd), "env": dict(env), "program": program})
 
 
+def start_in_terminal(*arguments: str, terminal: int, env: Mapping[str, str]) -> Run:
+    """Start ``twokey`` in a session of its own, with this terminal as all of its streams."""
+    request = {"arguments": arguments, "cwd": str(Path.cwd()), "env": dict(env), "program": "", "terminal": True}
+    return Run(_template(), request, (terminal, terminal, terminal))
+
+
 @cache
 def programs() -> Path:
     """Return a folder with the programs that are installed, for shells: each asks the template to run the real one.
+
+    ``interpreter`` does so for ``python -m twokey``, and is Python itself for all else.
 
     A run that is started like this belongs to the group of pytest's processes, not to that of its shell. If its program
     is killed, it is killed. Where a variable is meant for the start of the interpreter, the real program is started.
@@ -67,7 +78,7 @@ def programs() -> Path:
     folder = Path(_template().folder.name)
     for name in PROGRAMS:
         program = folder / name
-        script = Path(sys.executable).with_name(name)
+        script = Path(sys.executable) if name == "interpreter" else Path(sys.executable).with_name(name)
         text = PROGRAM.format(python=sys.executable, script=str(script), socket=str(folder / "socket"))
         program.write_text(text, encoding="utf-8")
         program.chmod(0o755)
@@ -115,20 +126,17 @@ class Template:
         self.folder.cleanup()
 
 
-class Forked:
+class Run:
     """A run of the command; it has the part of ``subprocess.Popen`` that the tests use."""
 
-    def __init__(self, template: Template, request: Mapping[str, Any]) -> None:
-        (out, out_end), (err, err_end), (self._alive, alive_end) = os.pipe(), os.pipe(), os.pipe()
-        ends = (out_end, err_end, alive_end)
+    def __init__(self, template: Template, request: Mapping[str, Any], streams: tuple[int, ...]) -> None:
+        self._alive, alive_end = os.pipe()
         self._template = template
         self.returncode: int | None = None
-        self.stdout, self.stderr = os.fdopen(out, encoding="utf-8"), os.fdopen(err, encoding="utf-8")
         try:
-            self.pid = template.ask(request, ends)
+            self.pid = template.ask(request, (*streams, alive_end))
         finally:
-            for end in ends:
-                os.close(end)
+            os.close(alive_end)
 
     def send_signal(self, number: int) -> None:
         """Send it a signal, unless it is known to have ended."""
@@ -143,6 +151,13 @@ class Forked:
         """Wait until all of its threads have stopped."""
         self._template.ask({"stopped": self.pid})
 
+    def poll(self) -> int | None:
+        """Return what ``subprocess.Popen.poll`` would: None while it runs."""
+        try:
+            return self.wait(0)
+        except subprocess.TimeoutExpired:
+            return None
+
     def wait(self, timeout: float | None = None) -> int:
         """Wait until it has ended; return what ``subprocess.Popen.wait`` would."""
         if self.returncode is None:
@@ -154,6 +169,19 @@ class Forked:
             self.returncode = self._template.ask({"ended": self.pid})
             os.close(self._alive)
         return self.returncode
+
+
+class Forked(Run):
+    """A run whose standard output and standard error are read by the test."""
+
+    def __init__(self, template: Template, request: Mapping[str, Any]) -> None:
+        (out, out_end), (err, err_end) = os.pipe(), os.pipe()
+        self.stdout, self.stderr = os.fdopen(out, encoding="utf-8"), os.fdopen(err, encoding="utf-8")
+        try:
+            super().__init__(template, request, (out_end, err_end))
+        finally:
+            os.close(out_end)
+            os.close(err_end)
 
     def communicate(self, timeout: float | None = None) -> tuple[str, str]:
         """Read all that it prints, and wait until it has ended."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import array
 import atexit
+import fcntl
 import gc
 import importlib
 import io
@@ -21,6 +22,7 @@ import select
 import signal
 import socket
 import sys
+import termios
 import threading
 from typing import Any
 
@@ -87,7 +89,8 @@ def next_run(ours: socket.socket, programs: socket.socket) -> Run | None:
             if not response:
                 ours.close()
                 programs.close()
-                return {**request, "streams": dict(zip((1, 2, None), streams, strict=True))}
+                numbers = (0, 1, 2, None) if "terminal" in request else (1, 2, None)
+                return {**request, "streams": dict(zip(numbers, streams, strict=True))}
         for stream in streams:
             os.close(stream)
         ours.sendall(response.to_bytes(8, signed=True))
@@ -115,7 +118,7 @@ def _run_of(connection: socket.socket) -> Run:
 
 def _receive(ours: socket.socket) -> tuple[bytes, list[int]]:
     streams = array.array("i")
-    size, ancillary, _, _ = ours.recvmsg(4, socket.CMSG_SPACE(3 * streams.itemsize))
+    size, ancillary, _, _ = ours.recvmsg(4, socket.CMSG_SPACE(4 * streams.itemsize))
     for _, _, data in ancillary:
         streams.frombytes(data)
     return size, list(streams)
@@ -129,6 +132,9 @@ def become(run: Run) -> None:
         else:
             os.dup2(stream, target)
             os.close(stream)
+    if "terminal" in run:
+        os.setsid()
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     # Python's own streams know from their beginning whether they are files: these are those of the template.
     at_once = bool(run["env"].get("PYTHONUNBUFFERED"))
     sys.stdout = _text(1, sys.stdout, line_buffering=os.isatty(1), write_through=at_once)

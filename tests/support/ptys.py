@@ -8,14 +8,16 @@ import pty
 import re
 import select
 import struct
-import subprocess
-import sys
 import termios
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from support import forked
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from support.forked import Run
 
 LONGEST = 60.0
 """Seconds to wait for a text: far more than any takes."""
@@ -25,7 +27,7 @@ _STYLE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 class Terminal:
     """A terminal in which a program runs; ``text`` is all that the program has written to it."""
 
-    def __init__(self, process: subprocess.Popen[bytes], controller: int) -> None:
+    def __init__(self, process: Run, controller: int) -> None:
         self.process = process
         self.text = ""
         self._controller = controller
@@ -71,14 +73,7 @@ def in_terminal(*arguments: str, columns: int) -> Iterator[Terminal]:
     controller, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     environment = {name: value for name, value in os.environ.items() if name not in ("CI", "COLUMNS")}
-    process = subprocess.Popen(
-        [sys.executable, "-c", _OWN_TERMINAL, *arguments],
-        env={**environment, "TERM": "xterm"},
-        stdin=terminal,
-        stdout=terminal,
-        stderr=terminal,
-        start_new_session=True,
-    )
+    process = forked.start_in_terminal(*arguments, terminal=terminal, env={**environment, "TERM": "xterm"})
     os.close(terminal)
     try:
         yield Terminal(process, controller)
@@ -86,13 +81,3 @@ def in_terminal(*arguments: str, columns: int) -> Iterator[Terminal]:
         process.kill()
         process.wait()
         os.close(controller)
-
-
-_OWN_TERMINAL = """
-import fcntl, signal, sys, termios
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever started the tests may ignore it
-from twokey.cli.main import main
-sys.argv[0] = "twokey"
-main()
-"""
