@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import re
+from itertools import chain
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -40,14 +41,16 @@ def gives_away(text: str, secrets: Iterable[str], *, part: int = PART) -> bool:
 
 
 def _giving_away(lines: list[Hidden], secrets: Iterable[str], part: int) -> set[int]:
-    wanted = {gram for secret in secrets for gram in _grams(Hidden(secret), part)}
+    forms = {_plain(form) for secret in secrets if len(secret) >= LEAST for form in _forms(Hidden(secret))}
     # A value may be wrapped: what follows on the next line counts as a part of this one.
     letters = Hidden("".join(_plain(line) for line in lines))
     owners = [number for number, line in enumerate(lines) for _ in _plain(line)]
     found: set[int] = set()
-    for length in {len(gram) for gram in wanted}:
-        for start in range(len(letters) - length + 1):
-            if letters[start : start + length] in wanted:
+    for length in {min(part, len(form)) for form in forms}:
+        alike = (_grams(form, length) for form in forms if min(part, len(form)) == length)
+        wanted = set(chain.from_iterable(alike))
+        for start, gram in enumerate(_grams(letters, length)):
+            if gram in wanted:
                 found |= set(owners[start : start + length])
     return found
 
@@ -60,14 +63,10 @@ def _without(lines: list[Hidden], bad: set[int]) -> Iterator[str]:
             yield LEFT_OUT
 
 
-def _grams(secret: Hidden, part: int) -> Iterator[Hidden]:
-    """Return every part of every form of a secret, as letters and digits alone."""
-    if len(secret) < LEAST:
-        return
-    for form in _forms(secret):
-        letters = _plain(form)
-        for start in range(max(1, len(letters) - part + 1)):
-            yield letters[start : start + part]
+def _grams(letters: Hidden, length: int) -> Iterator[memoryview]:
+    """Return every part of this length. There are thousands, and a ``memoryview`` hides what it holds, too."""
+    view = memoryview(letters.encode())
+    return map(view.__getitem__, map(slice, range(len(view)), range(length, len(view) + 1)))
 
 
 def _plain(text: str) -> Hidden:
