@@ -32,7 +32,7 @@ def log() -> Iterator[list[str]]:
     logged: list[str] = []
     handler = _Listener(logged)
     root = logging.getLogger()
-    before = {logger: logger.level for logger in (root, *_loggers())}
+    before = {logger: logger.level for logger in _with_a_level_of_their_own(root)}
     disabled = root.manager.disable
     logging.disable(logging.NOTSET)
     for logger in before:
@@ -42,14 +42,15 @@ def log() -> Iterator[list[str]]:
         yield logged
     finally:
         root.removeHandler(handler)
-        for logger in (root, *_loggers()):
+        for logger in _with_a_level_of_their_own(root):
             logger.setLevel(before.get(logger, logging.NOTSET))
         logging.disable(disabled)
 
 
-def _loggers() -> list[logging.Logger]:
-    known = logging.getLogger().manager.loggerDict
-    return [logger for logger in known.values() if isinstance(logger, logging.Logger)]
+def _with_a_level_of_their_own(root: logging.Logger) -> list[logging.Logger]:
+    """Return the root and those that do not take its level: each level that is set costs a look at all loggers."""
+    known = root.manager.loggerDict.values()
+    return [root, *(logger for logger in known if isinstance(logger, logging.Logger) and logger.level)]
 
 
 class _Listener(logging.Handler):

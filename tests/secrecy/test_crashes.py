@@ -6,21 +6,23 @@ import logging
 import sys
 import threading
 import traceback
+from contextlib import ExitStack
+from functools import cache
 from io import StringIO
 from pathlib import Path
+from types import CodeType, FunctionType, ModuleType, NoneType
 from typing import TYPE_CHECKING, Any, Self
 from unittest import mock
 
 import botocore.parsers
 import pytest
-from rich.console import Console
 from rich.traceback import Traceback
 
 import twokey
 from support.canaries import Canaries, leaks
 from support.rig import Killed, Rig
 from twokey import drop_in
-from twokey.aws import errors, sending
+from twokey.aws import cloudtrail, errors, iam, roles, sending, sts
 from twokey.core.errors import TwokeyError
 from twokey.core.secret import Credential, Hidden
 from twokey.drop_in.managed import Managed
@@ -35,6 +37,10 @@ if TYPE_CHECKING:
 
 SOURCE = str(Path(twokey.__file__).parent)
 OF_THE_EMULATOR = (f"{SOURCE}/emulator/", f"{SOURCE}/aws/sigv4.py", f"{SOURCE}/aws/isolated.py")
+CALL, SENDING = errors.call, (cloudtrail, iam, roles, sts)
+"""What sends requests to AWS, and the modules that have it by its name."""
+WITHOUT_TEXT = {bool, int, float, type, FunctionType, ModuleType, NoneType, memoryview}
+"""The types of most variables, of which none shows a text."""
 STORES = ("secretsmanager:machine-users/{user}", "ssm:/machine-users/{user}", "file:FOLDER/{user}.json")
 
 
@@ -47,10 +53,13 @@ class Variables:
 
     def __init__(self, canaries: Canaries) -> None:
         self._canaries = canaries
-        self._seen: set[tuple[str, str, str]] = set()
-        self.lines: set[tuple[str, int]] = set()
+        self._seen: set[tuple[CodeType, str, str]] = set()
+        self._lines: set[tuple[CodeType, int]] = set()
+        self._patches = ExitStack()
 
     def __enter__(self) -> Self:
+        for module in (errors, *SENDING):
+            self._patches.enter_context(mock.patch.object(module, "call", self._call))
         sys.settrace(self._enter)
         threading.settrace(self._enter)
         return self
@@ -58,32 +67,42 @@ class Variables:
     def __exit__(self, *_: object) -> None:
         sys.settrace(None)
         threading.settrace(None)
+        self._patches.close()
+
+    def _call(self, *arguments: Any, **options: Any) -> Any:
+        """Do what ``errors.call`` does, without a stop at each of the many calls of botocore and the emulator."""
+        sys.settrace(None)
+        try:
+            return CALL(*arguments, **options)
+        finally:
+            sys.settrace(self._enter)
 
     def _enter(self, frame: FrameType, event: str, argument: object) -> Any:
-        file = frame.f_code.co_filename
-        if not file.startswith(SOURCE) or file.startswith(OF_THE_EMULATOR) or _is_sending(frame):
-            return None
-        self._look(frame, event, argument)
-        return self._look
+        return self._look(frame, event, argument) if _is_looked_at(frame.f_code) else None
 
     def _look(self, frame: FrameType, _event: str, _argument: object) -> Any:
-        file, function = frame.f_code.co_filename.removeprefix(SOURCE), frame.f_code.co_name
-        self.lines.add((file, frame.f_lineno))
-        self._seen |= {(f"{file} {function}", name, _shown(value)) for name, value in list(frame.f_locals.items())}
+        code = frame.f_code
+        self._lines.add((code, frame.f_lineno))
+        for name, value in list(frame.f_locals.items()):
+            if type(value) not in WITHOUT_TEXT:
+                self._seen.add((code, name, _shown(value)))
         return self._look
+
+    @property
+    def lines(self) -> set[tuple[str, int]]:
+        """The lines at which it looked."""
+        return {(code.co_filename, line) for code, line in self._lines}
 
     def leaks(self) -> set[str]:
         """Return the functions, and their variables, that would give a secret away."""
         leaking = {shown for shown in {shown for *_, shown in self._seen} if leaks(shown, self._canaries.secrets)}
-        return {f"{where}: {name}" for where, name, shown in self._seen if shown in leaking}
+        found = {(code, name) for code, name, shown in self._seen if shown in leaking}
+        return {f"{code.co_filename.removeprefix(SOURCE)} {code.co_name}: {name}" for code, name in found}
 
 
-def _is_sending(frame: FrameType | None) -> bool:
-    while frame is not None:
-        if frame.f_code is errors.call.__code__:
-            return True
-        frame = frame.f_back
-    return False
+@cache
+def _is_looked_at(code: CodeType) -> bool:
+    return code.co_filename.startswith(SOURCE) and not code.co_filename.startswith(OF_THE_EMULATOR)
 
 
 def _shown(value: object) -> str:
@@ -148,19 +167,7 @@ def _rendered(error: BaseException) -> Iterator[tuple[str, str]]:
     error = error.with_traceback(_from_the_engine_on(error))
     yield "traceback", "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
     for longest in (10_000, 20):
-        console = Console(file=StringIO(), width=400, color_system=None)
-        about = Traceback.from_exception(
-            type(error),
-            error,
-            error.__traceback__,
-            show_locals=True,
-            locals_max_string=longest,
-            locals_max_length=1_000,
-        )
-        # Colours for the lines of the source would take longer than all else, and the console has none.
-        with mock.patch.object(Traceback, "_guess_lexer", return_value="text"):
-            console.print(about)
-        yield f"rich, {longest}", console.file.getvalue()  # type: ignore[attr-defined]
+        yield f"rich, {longest}", "\n".join(_of_rich(error, longest))
     stream = StringIO()
     logging.Formatter().formatException((type(error), error, error.__traceback__))
     logger = logging.Logger("crash")
@@ -168,6 +175,22 @@ def _rendered(error: BaseException) -> Iterator[tuple[str, str]]:
     logger.error("crashed", exc_info=error)
     yield "logging", stream.getvalue()
     yield "all objects", "\n".join(_everything(error))
+
+
+def _of_rich(error: BaseException, longest: int) -> Iterator[str]:
+    """Return the texts of which rich makes its pages: to lay them out, with source code, would take far longer."""
+    trace = Traceback.extract(
+        type(error),
+        error,
+        error.__traceback__,
+        show_locals=True,
+        locals_max_string=longest,
+        locals_max_length=1_000,
+    )
+    for stack in trace.stacks:
+        yield f"{stack.exc_type}: {stack.exc_value} {stack.notes} {stack.syntax_error}"
+        for frame in stack.frames:
+            yield from (f"{frame.name} {name} = {value}" for name, value in (frame.locals or {}).items())
 
 
 def _from_the_engine_on(error: BaseException) -> Any:
