@@ -33,6 +33,8 @@ SECRET, PARAMETER, USER = {"SecretId": "ci"}, {"Name": "/ci"}, {"UserName": "ci"
 KEY = {**USER, "AccessKeyId": "AKIAIOSFODNN7EXAMPLE"}
 VERSION = "d0e711e1-74e7-5e07-b0a2-a17f5d603aae"
 PARAMETERS: dict[str, dict[str, Any]] = {
+    "GetUser": USER,
+    "ListUsers": {"PathPrefix": "/machine-users/", "MaxItems": 1000},
     "ListAccessKeys": USER,
     "GetAccessKeyLastUsed": {"AccessKeyId": KEY["AccessKeyId"]},
     "CreateAccessKey": USER,

@@ -27,7 +27,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 OPERATIONS = {
-    "iam": {"ListAccessKeys", "GetAccessKeyLastUsed", "CreateAccessKey", "UpdateAccessKey", "DeleteAccessKey"},
+    "iam": {
+        "GetUser",
+        "ListUsers",
+        "ListAccessKeys",
+        "GetAccessKeyLastUsed",
+        "CreateAccessKey",
+        "UpdateAccessKey",
+        "DeleteAccessKey",
+    },
     "sts": {"GetCallerIdentity"},
     "secretsmanager": {"DescribeSecret", "GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage"},
     "ssm": {"GetParameter", "GetParameters", "GetParameterHistory", "PutParameter"},
