@@ -93,7 +93,7 @@ class TestAProxysPage:
         self, rig: Rig, commands: Commands, rotate: Callable[[Proxy], Ran], operation: str, status: int, page: str
     ) -> None:
         _make(rig, operation)
-        with Proxy(rig.aws.endpoint_url, operation, lambda seen: (status, "text/html", PAGES[page](seen))) as proxy:
+        with Proxy(rig.aws, operation, lambda seen: (status, "text/html", PAGES[page](seen))) as proxy:
             rotate(proxy)
         assert proxy.hits
         commands.assert_silent()
@@ -103,7 +103,7 @@ class TestAProxysPage:
     ) -> None:
         """A scanner of responses may block the secret of the new key after AWS created the key."""
         rig.aws.make_user("ci", path="/machine-users/", keys=0)
-        with Proxy(rig.aws.endpoint_url, "CreateAccessKey", lambda _: (403, "text/html", "<p>Blocked</p>")) as proxy:
+        with Proxy(rig.aws, "CreateAccessKey", lambda _: (403, "text/html", "<p>Blocked</p>")) as proxy:
             rotate(proxy)
         assert len(rig.ids()) == 1, "the orphan of the first run was removed, that of the second is there"
         monkeypatch.setenv("AWS_ENDPOINT_URL", rig.aws.endpoint_url)
@@ -127,7 +127,7 @@ class TestAnErrorOfAws:
             )
             return 400, "application/x-amz-json-1.1", json.dumps({"__type": code, "message": words})
 
-        with Proxy(rig.aws.endpoint_url, operation, say, before=True) as proxy:
+        with Proxy(rig.aws, operation, say, before=True) as proxy:
             rotate(proxy)
         assert proxy.hits
         commands.assert_silent()
@@ -152,7 +152,7 @@ class TestAnErrorOfAws:
             error = f"<Error><Code>SignatureDoesNotMatch</Code><Message>{words}</Message></Error>"
             return 403, "text/xml", f"<ErrorResponse>{error}<RequestId>1</RequestId></ErrorResponse>"
 
-        with Proxy(rig.aws.endpoint_url, operation, say, before=True) as proxy:
+        with Proxy(rig.aws, operation, say, before=True) as proxy:
             rotate(proxy)
         assert proxy.hits
         commands.assert_silent()
