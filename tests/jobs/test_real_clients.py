@@ -11,6 +11,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -94,11 +95,16 @@ class OneCall:
 
 
 class Planned(OneCall):
-    """Terraform, whose provider calls AWS: with the variables that it is started with."""
+    """Terraform, whose provider has the variables that it is started with, and makes a client for each command."""
 
-    def who(self, ahead: float) -> str:
-        with attached(self._folder, self._variables) as address:
-            return OneCall(self._words, {**self._variables, **address}, self._folder).who(ahead)
+    def __init__(self, words: list[str], variables: Mapping[str, str], folder: Path) -> None:
+        self._provider = ExitStack()
+        address = self._provider.enter_context(attached(folder, variables))
+        super().__init__(words, {**variables, **address}, folder)
+
+    def end(self) -> None:
+        """End the provider."""
+        self._provider.close()
 
 
 BOTO3 = """

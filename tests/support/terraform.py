@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
 import subprocess
 import time
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _ADDRESS = re.compile(r"TF_REATTACH_PROVIDERS='(.*)'")
+_PROXY = Path(__file__).with_name("terraform_proxy.cjs")
+_MODULES = Path(__file__).parents[2] / "deploy" / "terraform"
 
 
 @cache
@@ -36,16 +41,36 @@ def attached(folder: Path, variables: Mapping[str, str]) -> Iterator[dict[str, s
     if program is None:
         yield {}
         return
-    printed = folder / "provider.txt"
-    with printed.open("wb") as file:
+    with NamedTemporaryFile(dir=folder, delete=False) as file:
+        printed = Path(file.name)
         provider = subprocess.Popen(
             [program, "-debug"], cwd=folder, env=variables, stdout=file, stderr=subprocess.STDOUT
         )
     try:
-        yield {"TF_REATTACH_PROVIDERS": _address(provider, printed)}
+        with _spared(_address(provider, printed), folder) as address:
+            yield {"TF_REATTACH_PROVIDERS": address}
     finally:
         provider.terminate()
         provider.wait()
+
+
+@contextmanager
+def _spared(address: str, folder: Path) -> Iterator[str]:
+    """Give the address of a proxy that spares commands what each repeats, most of their time; it needs Node.js."""
+    node = shutil.which("node")
+    if node is None:
+        yield address
+        return
+    attachment = json.loads(address)
+    (plugin,) = attachment.values()
+    words = [node, _PROXY, plugin["Addr"]["String"], folder, _MODULES]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as proxy:
+        assert proxy.stdout
+        try:
+            plugin["Addr"] = {"Network": "tcp", "String": f"127.0.0.1:{proxy.stdout.readline().strip()}"}
+            yield json.dumps(attachment)
+        finally:
+            proxy.terminate()
 
 
 def _address(provider: subprocess.Popen[bytes], printed: Path) -> str:
