@@ -27,7 +27,7 @@ import pytest
 from api import descriptions
 
 PROGRAM = descriptions.PACKAGES / "@stoplight" / "prism-cli" / "dist" / "index.js"
-FIRST = [text for name in ("loud", "yaml") for text in ("--require", str(Path(__file__).with_name(f"{name}.cjs")))]
+FIRST = [f"--require={Path(__file__).with_name(name)}" for name in ("loud.cjs", "proxy.cjs", "yaml.cjs")]
 COMMAND = ("node", *FIRST, str(PROGRAM), "proxy", "--errors", "--multiprocess", "false", "--port", "0")
 needs_prism = pytest.mark.skipif(
     shutil.which("node") is None or not (descriptions.INSTALLED / ".ready").exists(),

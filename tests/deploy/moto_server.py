@@ -16,7 +16,13 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from botocore.session import Session
+
 warnings.simplefilter("ignore")
+REGION = "eu-central-1"
+session: Any = Session
+# moto asks for the regions of each service, and botocore reads its whole description for that: of EC2, a second.
+session.get_available_regions = lambda *_, **__: [REGION, "us-east-1"]
 
 from moto.awslambda.models import LambdaFunction  # noqa: E402
 from moto.core.config import default_user_config  # noqa: E402
@@ -54,7 +60,7 @@ function: Any = LambdaFunction
 function.invoke = invoking(lambda: json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
 
 
-def itself(service: str, region: str = "eu-central-1", **_: object) -> Any:
+def itself(service: str, region: str = REGION, **_: object) -> Any:
     """Return a client of this server."""
     return boto_client_for(region, service)
 

@@ -1,9 +1,9 @@
-// Stands between the commands of Terraform and one process of its AWS provider, and spares both what each command repeats:
+// Stands between commands of Terraform and one process of its AWS provider, and spares both what each command repeats:
 // - the schema of some 2,000 types, which costs more than all else: here it has those that the folders' files name;
 // - the validation of the provider's own configuration, for which the provider builds all types again.
 // Every other call passes as it is. The calls are those of tfplugin5.proto, in Terraform's documentation.
 //
-// node terraform_proxy.cjs SOCKET FOLDER...: the provider's socket, and where files of Terraform lie. It prints its port.
+// node terraform_proxy.cjs SOCKET FOLDER...: the provider's socket, and where Terraform's files lie. It prints its port.
 "use strict";
 const fs = require("node:fs");
 const http2 = require("node:http2");
