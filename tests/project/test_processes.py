@@ -74,9 +74,9 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(project: Path, *arguments: str, **variables: str) -> tuple[int, str]:
-    """Run its tests in three processes; return pytest's exit code and what it prints."""
-    command = [sys.executable, "-m", "pytest", "-n3", "-ra", *arguments]
+def run(project: Path, *arguments: str, processes: int = 3, **variables: str) -> tuple[int, str]:
+    """Run its tests in some processes; return pytest's exit code and what it prints."""
+    command = [sys.executable, "-m", "pytest", f"-n{processes}", "-ra", *arguments]
     ended = subprocess.run(command, cwd=project, env=variables, capture_output=True, text=True, check=False)
     assert not ended.stderr
     return ended.returncode, ended.stdout
@@ -102,8 +102,9 @@ def test_what_the_tests_do_is_printed_as_by_one_process(project: Path) -> None:
     assert (project / "at_exit").exists()
 
 
-def test_a_test_that_ends_its_process_fails_and_the_others_run(project: Path) -> None:
-    code, printed = run(project, DIE="1")
+@pytest.mark.parametrize("processes", [1, 3])
+def test_a_test_that_ends_its_process_fails_and_the_others_run(project: Path, processes: int) -> None:
+    code, printed = run(project, processes=processes, DIE="1")
     assert code == pytest.ExitCode.TESTS_FAILED
     assert "The process that ran this test has ended with -9" in printed
     assert re.search(r"2 failed, 43 passed, 1 skipped, 1 xfailed, 1 warning, 1 error in ", printed)

@@ -115,7 +115,8 @@ class Processes:
                     worker.end()
                     if worker.given:
                         _report_end(session, worker)
-                        worker.part.extendleft(reversed(worker.given))
+                        self._start(session, deque((*worker.given, *worker.part)))
+                        worker.part.clear()
                     continue
                 if message == ENDED:
                     worker.given.clear()
@@ -189,7 +190,7 @@ def _publish(session: pytest.Session, index: int, events: list[tuple[str, Any]])
 def _report_end(session: pytest.Session, worker: _Worker) -> None:
     """Report the test that ran when its process ended as failed."""
     item = session.items[worker.given.pop(0)]
-    text = f"The process that ran this test has ended with {worker.code}; its other tests run in another process."
+    text = f"The process that ran this test has ended with {worker.code}; another takes its place."
     session.config.hook.pytest_runtest_logreport(
         report=pytest.TestReport(item.nodeid, item.location, {}, "failed", text, "call")
     )
