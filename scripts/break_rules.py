@@ -263,8 +263,8 @@ RULES = (
     Rule(
         "move: the journal moves as a whole",
         "moving/move.py",
-        'if one.name not in ("epoch", "lease", "arriving"))',
-        'if one.name not in ("epoch", "lease", "arriving", "graces"))',
+        'if name not in ("epoch", "lease", "arriving")}',
+        'if name not in ("epoch", "lease", "arriving", "graces")}',
         MOVES,
     ),
     Rule(

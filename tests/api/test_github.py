@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from twokey.core.destination import Destination
 
-pytestmark = needs_prism
+pytestmark = [needs_prism, pytest.mark.filterwarnings("ignore:The RSA key is 1024 bits long")]
 
 REPOSITORY = "/repos/{owner}/{repo}"
 ORGANIZATION = "/orgs/{org}"

@@ -196,7 +196,7 @@ def _begun(story: Story) -> Iterator[tuple[Transcript, RotationPolicy]]:
     story.prepare(world)
     world.faults = dict(story.faults)
     seen = Transcript(world, story)
-    with virtual_leases(world), mock.patch.object(SimulatedDestination, "room_for", seen.asked):
+    with virtual_leases(world, naps=True), mock.patch.object(SimulatedDestination, "room_for", seen.asked):
         yield seen, replace(policy, verification=replace(policy.verification, regions=story.regions))
 
 

@@ -177,10 +177,10 @@ def _until_done(
 
 
 @contextmanager
-def virtual_leases(world: World) -> Iterator[None]:
+def virtual_leases(world: World, *, naps: bool = False) -> Iterator[None]:
     """Let leases name virtual processes: a killed run is dead, and the kernel is not asked.
 
-    And let a run that waits sleep once: nothing else runs meanwhile, and nothing stops it.
+    And let a run that waits sleep once, without ``naps``: nothing else runs meanwhile, and nothing stops it.
     """
     real = leases.take, leases.is_dead, wait.LONGEST_NAP, wait.LONGEST_PAUSE
 
@@ -188,7 +188,8 @@ def virtual_leases(world: World) -> Iterator[None]:
         return Lease(run=run, host="host", process=1, start="1", until=now + leases.LENGTH)
 
     leases.take, leases.is_dead = take, lambda lease: lease.run in world.dead
-    wait.LONGEST_NAP = wait.LONGEST_PAUSE = math.inf
+    if not naps:
+        wait.LONGEST_NAP = wait.LONGEST_PAUSE = math.inf
     try:
         yield
     finally:
