@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -30,11 +31,18 @@ def _function(loader: yaml.SafeLoader, tag: str, node: yaml.Node) -> dict[str, A
 _Loader.add_multi_constructor("!", _function)
 
 
+@cache
+def _document(file: Path) -> dict[str, Any]:
+    """Read a template once, however many accounts it is for: nothing changes what was read."""
+    found: dict[str, Any] = yaml.load(file.read_text(encoding="utf-8"), _Loader)
+    return found
+
+
 class Template:
     """A template, with parameters, in an account."""
 
     def __init__(self, file: Path, account: str, region: str, partition: str = "aws", **parameters: str) -> None:
-        self.document: dict[str, Any] = yaml.load(file.read_text(encoding="utf-8"), _Loader)
+        self.document = _document(file)
         declared: dict[str, Any] = self.document["Parameters"]
         assert parameters.keys() <= declared.keys()
         chosen = {name: parameters.get(name, one.get("Default")) for name, one in declared.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -123,6 +124,7 @@ def decision(layers: Layers, action: str, resource: str) -> Decision:
     return evaluate(layers, action, [resource], {}).decision
 
 
+@cache
 def boundary() -> str:
     """The boundary's document."""
     return json.dumps(template().properties("Boundary")["PolicyDocument"])
