@@ -136,7 +136,7 @@ _KEY_ID = re.compile(r"[A-Z0-9]{16,128}")
 _PATTERNS = {
     # gitleaks and git-secrets: a secret key near a word that says so
     "secret key by name": re.compile(
-        r"(?i)(?:aws|amazon|amzn)?.?(?:secret|sk|private)[\w.-]{0,20}[\s'\"\\]{0,4}(?:=>|:=|=|:|\|\|)[\s'\"\\]{0,4}"
+        r"(?i)(?:secret|sk|private)[\w.-]{0,20}[\s'\"\\]{0,4}(?:=>|:=|=|:|\|\|)[\s'\"\\]{0,4}"
         r"(?P<value>[A-Za-z0-9/+=]{40})(?![A-Za-z0-9/+=])"
     ),
     # gitleaks: a value of high entropy behind a word such as token or password
