@@ -86,7 +86,7 @@ def _forms(secret: Hidden) -> Iterator[Hidden]:
     yield Hidden(secret.replace("/", "&sol;").replace("+", "&plus;"))
     for encoding in ("utf-8", "utf-16-le"):
         for code in ("{:02x}", "{}", "{:o}"):
-            yield Hidden("".join(code.format(one) for one in secret.encode(encoding)))
+            yield Hidden("".join(map(code.format, secret.encode(encoding))))
         for once in _in_base64(memoryview(secret.encode(encoding))):
             yield once
             yield from _in_base64(memoryview(once.encode()))
