@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support import forked
 from support.commands import twokey
 from twokey.cli import terminal
 from twokey.cli.main import guarded
@@ -28,6 +29,15 @@ if TYPE_CHECKING:
 
 STATUS = "status ci --store 'secretsmanager:machine-users/{user}'"
 DROP_IN = f"{sys.executable} -c 'from twokey.cli.drop_in import main; main()'"
+
+WITH_ENCODING = """
+import sys
+from twokey.cli.main import main
+sys.stdout.reconfigure(encoding={encoding!r}, errors="strict")
+sys.stderr.reconfigure(encoding={encoding!r}, errors="backslashreplace")
+main()
+"""
+"""The command, with its streams as ``PYTHONIOENCODING`` makes them."""
 
 
 def shell(line: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -107,12 +117,14 @@ class TestWithoutUtf8:
     def test_text_that_the_terminal_does_not_have_is_escaped(self, rig: Rig, tmp_path: Path, encoding: str) -> None:
         rig.aws.make_user("ci", keys=0)
         (tmp_path / "ключи").mkdir(mode=0o700)
-        line = "twokey rotate ci --store 'file:ключи/{user}'"
-        done = shell(line, tmp_path, PYTHONIOENCODING=encoding)
-        assert done.returncode == 0, done.stderr
-        assert "ci: rotated" in done.stdout
-        again = shell(f"{line} --json", tmp_path, PYTHONIOENCODING=encoding)
-        assert json.loads(again.stdout)["results"][0]["user"] == "ci"
+        arguments = ("rotate", "ci", "--store", "file:ключи/{user}")
+        program = WITH_ENCODING.format(encoding=encoding)
+        done = forked.start(*arguments, cwd=tmp_path, env=os.environ, program=program)
+        out, err = done.communicate()
+        assert done.returncode == 0, err
+        assert "ci: rotated" in out
+        out, _ = forked.start(*arguments, "--json", cwd=tmp_path, env=os.environ, program=program).communicate()
+        assert json.loads(out)["results"][0]["user"] == "ci"
 
     @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
     def test_json_stays_the_same_document(self, monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
