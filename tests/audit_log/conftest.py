@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from audit_log.doctor import Log
-from audit_log.life import LoggedRig, live
+from audit_log.life import Life, LoggedRig, live
 from audit_log.simulated import logged
 from simulation.play import play
 from twokey.emulator import Emulator
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def life(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """Return the log of a whole life."""
+def life(tmp_path_factory: pytest.TempPathFactory) -> Life:
+    """Return a whole life, with its log."""
     file = tmp_path_factory.mktemp("life") / "audit.log"
     with Emulator() as aws, pytest.MonkeyPatch.context() as patch:
         for name, value in aws.environment().items():
             patch.setenv(name, value)
-        live(LoggedRig(aws, file))
-    return file.read_bytes()
+        rig = LoggedRig(aws, file)
+        return Life(live(rig), file, rig.stored())
 
 
 @pytest.fixture
-def log(life: bytes, tmp_path: Path) -> Log:
+def log(life: Life, tmp_path: Path) -> Log:
     """Return a log without violations."""
-    return Log(tmp_path / "audit.log", life.splitlines(keepends=True))
+    return Log(tmp_path / "audit.log", life.log.read_bytes().splitlines(keepends=True))
 
 
 @pytest.fixture

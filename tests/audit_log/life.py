@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from twokey.emulator import Emulator
+    from twokey.emulator import Emulator, KeyPair
     from twokey.rotation.results import Result
 
 SOAK = timedelta(days=2)
@@ -45,6 +45,17 @@ class LoggedRig(Rig):
             return result
         finally:
             log.abandon()
+
+
+@dataclass(frozen=True)
+class Life:
+    """What a life left."""
+
+    ended: dict[str, str]
+    """What each run ended as, by its name."""
+    log: Path
+    stored: KeyPair | None
+    """The credential that the store holds at its end."""
 
 
 def live(rig: LoggedRig) -> dict[str, str]:

@@ -375,14 +375,16 @@ class TestAtTheEdges:
 
     def test_an_orphan_is_removed_that_a_job_uses(self, log: Log) -> None:
         number, created = _orphan(log)
-        log.forge([_used(one, log.records[number - 1].key, created + timedelta(minutes=9)) for one in log.records])
+        key = log.records[number - 1].key
+        log.forge([_used(one, key, created + timedelta(minutes=9)) for one in log.records])
         report = log.verified()
         assert first_finding(report) == (number, "I7")
         assert "which was used at" in report.findings[0].message
 
     def test_an_orphan_that_only_its_own_run_used_may_be_removed(self, log: Log) -> None:
         number, created = _orphan(log)
-        log.forge([_used(one, log.records[number - 1].key, created + timedelta(minutes=5)) for one in log.records])
+        key = log.records[number - 1].key
+        log.forge([_used(one, key, created + timedelta(minutes=5)) for one in log.records])
         assert log.verified().findings == ()
 
     def test_an_orphan_is_removed_whose_last_use_was_not_read(self, log: Log) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from audit_log.life import LoggedRig, live
+from audit_log.life import LoggedRig
 from simulation.play import virtual_leases
 from simulation.states import initial
 from simulation.world import USER, Clock, Iam, SimulatedDestination, Sts, copy_of
@@ -27,6 +27,7 @@ from twokey.rotation.world import World as RotationWorld
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from audit_log.life import Life
     from simulation.world import World
     from support.rig import Rig
 
@@ -42,14 +43,8 @@ def lines(file: Path) -> list[Any]:
 
 
 class TestAWholeLife:
-    def test_keeps_to_the_protocol_by_its_log(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        with Emulator() as aws:
-            for name, value in aws.environment().items():
-                monkeypatch.setenv(name, value)
-            rig = LoggedRig(aws, tmp_path / "audit.log")
-            ended = live(rig)
-            secrets = [pair.secret_access_key for pair in (rig.stored(),) if pair]
-        assert ended == {
+    def test_keeps_to_the_protocol_by_its_log(self, life: Life) -> None:
+        assert life.ended == {
             "first": "rotated (no_key)",
             "again-at-once": "not_due (not_due)",
             "second": "rotated (due)",
@@ -67,12 +62,12 @@ class TestAWholeLife:
             "retired": "rotated (due)",
             "last": "rotated (due)",
         }
-        report = verify(rig.file)
+        report = verify(life.log)
         assert (report.findings, report.elsewhere) == ((), ())
-        assert report.runs == len(ended) + 1  # two that were killed, and one in which nothing was due
-        assert report.lines == len(rig.file.read_bytes().splitlines())
-        assert secrets
-        assert not [secret for secret in secrets if secret in rig.file.read_text()]
+        assert report.runs == len(life.ended) + 1  # two that were killed, and one in which nothing was due
+        assert report.lines == len(life.log.read_bytes().splitlines())
+        assert life.stored
+        assert life.stored.secret_access_key not in life.log.read_text()
 
     def test_has_exactly_the_effects_that_took_place(self, rig: Rig, tmp_path: Path) -> None:
         """Every change that was sent to AWS has its line, and every line its change."""
