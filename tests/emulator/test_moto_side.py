@@ -21,7 +21,7 @@ CALLS: list[tuple[str, str, dict[str, Any]]] = [
     ("iam", "get_role", {"RoleName": "missing"}),
     ("iam", "list_service_specific_credentials", {}),
     ("ssm", "describe_parameters", {}),
-    ("ssm", "get_parameter", {"Name": "/missing"}),
+    ("ssm", "get_parameter", {"Name": "/missing:1"}),
     ("ssm", "describe_sessions", {"State": "Active"}),
     ("dynamodb", "list_tables", {}),
     ("dynamodb", "describe_table", {"TableName": "missing"}),

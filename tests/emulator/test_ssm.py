@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from twokey.emulator import Emulator
+from twokey.emulator.services import operations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,3 +102,24 @@ def test_a_path_of_parameters_comes_in_pages() -> None:
             client.put_parameter(Name=f"/m/p{number}", Value="x", Type="String")
         pages = list(client.get_paginator("get_parameters_by_path").paginate(Path="/m"))
         assert [len(page["Parameters"]) for page in pages] == [2, 1]
+
+
+def test_what_is_read_without_moto_is_what_moto_returns(
+    ssm: Any, refused: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ssm.put_parameter(Name="plain", Value="a,b", Type="StringList")
+    names = [NAME, "plain", "/missing"]
+
+    def read() -> list[Any]:
+        found: list[Any] = []
+        for decrypted in (True, False):
+            found += [ssm.get_parameter(Name=name, WithDecryption=decrypted)["Parameter"] for name in names[:2]]
+            several = ssm.get_parameters(Names=names, WithDecryption=decrypted)
+            found += sorted(several["Parameters"], key=lambda one: str(one["Name"])), several["InvalidParameters"]
+        error = refused(ssm.get_parameter, Name="/missing")
+        return [*found, (error.code, error.status)]
+
+    without = read()
+    for name in ("ssm:GetParameter", "ssm:GetParameters"):
+        monkeypatch.delitem(operations(), name)
+    assert read() == without

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hmac
-from datetime import UTC, datetime, timedelta
+import re
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from twokey.emulator.wire import Call, Scope
 
 _TIMESTAMP = "%Y%m%dT%H%M%SZ"
+_TIMESTAMPS = re.compile(r"\d{8}T\d{6}Z", re.ASCII)
 
 
 def check_time(call: Call, now: datetime) -> None:
@@ -40,8 +42,10 @@ def check_time(call: Call, now: datetime) -> None:
 
 
 def _parse(text: str) -> datetime | None:
+    if not _TIMESTAMPS.fullmatch(text):
+        return None
     try:
-        return datetime.strptime(text, _TIMESTAMP).replace(tzinfo=UTC)
+        return datetime.fromisoformat(text)
     except ValueError:
         return None
 
