@@ -167,11 +167,11 @@ def test_a_list_costs_little_beside_its_client_and_http(aws: Emulator, one_try: 
     server.start()
     try:
         bare = SimpleNamespace(region=aws.region, admin=aws.admin, endpoint_url=f"http://{HOST}:{server.port}")
-        clients = one_try(aws, "iam"), one_try(bare, "iam")
-        seconds = [[_seconds_for_a_hundred(client) for client in clients] for _ in range(3)]
+        ours, least = one_try(aws, "iam"), one_try(bare, "iam")
+        # The first of three measurements that is low enough shows it: what else the machine does only adds.
+        assert any(_seconds_for_a_hundred(ours) / _seconds_for_a_hundred(least) < 2.5 for _ in range(3))
     finally:
         server.stop()
-    assert min(ours / least for ours, least in seconds) < 2.5
 
 
 def _seconds_for_a_hundred(client: Any) -> float:

@@ -215,8 +215,9 @@ def test_every_claim_in_the_code_is_one_that_is_checked() -> None:
     import twokey
 
     for file in Path(str(twokey.__file__)).parent.rglob("*.py"):
-        if not {"drop_in", "testing", "emulator"} & {*file.parts}:
-            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        text = file.read_text(encoding="utf-8")
+        if "state=" in text and not {"drop_in", "testing", "emulator"} & {*file.parts}:
+            for node in ast.walk(ast.parse(text)):
                 if isinstance(node, ast.keyword) and node.arg == "state" and isinstance(node.value, ast.Constant):
                     error = ServiceRejected("It failed.", state=str(node.value.value))
                     assert claims.claims_nothing(error) or "thing was changed" not in error.state, (file, error.state)
