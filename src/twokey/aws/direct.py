@@ -40,7 +40,8 @@ OPERATIONS = {
     "secretsmanager": {"DescribeSecret", "GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage"},
     "ssm": {"GetParameter", "GetParameters", "GetParameterHistory", "PutParameter"},
 }
-"""The operations of a rotation: botocore has no handler that changes their parameters or responses."""
+"""The operations of a rotation and the lookups before it: botocore has no handler that changes their parameters or
+responses."""
 _SIGNATURE = "v4"
 _PROTOCOLS = ("query", "json")
 """The protocols whose requests name their operation inside, and all go to one URL. In others, such as Smithy RPC v2
