@@ -212,7 +212,7 @@ def assess(observation: Observation, policy: RotationPolicy, now: datetime, over
     unmanaged = tuple(key for key in others if key != last)
     revoked = frozenset(key.id for key in observation.keys if key.id in journal.revoked and not key.active)
     return Assessment(
-        observation if listed == observation.keys else replace(observation, keys=listed),
+        replace(observation, keys=listed),
         policy,
         now,
         overrides,
