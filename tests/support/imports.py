@@ -22,6 +22,9 @@ MODULES = {
     for path in ROOT.rglob("*.py")
 }
 
+BY_NAME = {"import_module", "__import__"}
+"""What imports a module by its name."""
+
 
 @dataclass
 class Source:
@@ -34,6 +37,8 @@ class Source:
     """What is imported without naming the whole module."""
     calls: set[str] = field(default_factory=set)
     """The names that are called, with dots; without what is before the dots where that is no name."""
+    attributes: set[str] = field(default_factory=set)
+    """The names with dots that are used, called or not."""
     texts: list[tuple[int, str]] = field(default_factory=list)
     """Every docstring and every other text, with its line; the parts of an f-string are put together."""
 
@@ -48,8 +53,11 @@ def source(module: str) -> Source:
         if isinstance(node, ast.Constant):
             if isinstance(node.value, str) and id(node) not in inside:
                 found.texts.append((node.lineno, node.value))
+        elif isinstance(node, ast.Attribute):
+            found.attributes.add(_name(node))
         elif isinstance(node, ast.Call):
             found.calls.add(_name(node.func))
+            found.imports |= _imported_by_name(node)
         elif isinstance(node, ast.JoinedStr):
             inside |= {id(part) for part in ast.walk(node)}
             parts = [str(one.value) if isinstance(one, ast.Constant) else "{}" for one in node.values]
@@ -85,6 +93,14 @@ def _imported(node: ast.AST) -> set[str]:
         names = {f"{node.module}.{alias.name}" for alias in node.names}
         return {name if name in MODULES else str(node.module) for name in names}
     return set()
+
+
+def _imported_by_name(call: ast.Call) -> set[str]:
+    """Return the module that a call such as ``import_module("json")`` names."""
+    if _name(call.func).rpartition(".")[2] not in BY_NAME or not call.args:
+        return set()
+    first = call.args[0]
+    return {first.value} if isinstance(first, ast.Constant) and isinstance(first.value, str) else set()
 
 
 def _name(called: ast.expr) -> str:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 from xml.etree import ElementTree as ET
 
+from twokey.emulator.paging import page
 from twokey.emulator.policies import ensure_managed_policy
 from twokey.emulator.responses import ServiceError, error_response
-from twokey.emulator.services.paging import page
 from twokey.emulator.wire import Dialect
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from twokey.emulator.paging import page
 from twokey.emulator.responses import Response, ServiceError, query_response, timestamp
 from twokey.emulator.services.iam_users import backend_of, describe, user_of
-from twokey.emulator.services.paging import page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from twokey.emulator.paging import page
 from twokey.emulator.responses import Response, ServiceError, query_response
 from twokey.emulator.services.iam_users import backend_of, user_of
-from twokey.emulator.services.paging import page
 
 if TYPE_CHECKING:
     from typing import Any

@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from twokey.emulator import partition
+from twokey.emulator.paging import page
 from twokey.emulator.responses import Response, ServiceError, query_response
-from twokey.emulator.services.paging import page
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from twokey.emulator import partition
+from twokey.emulator.paging import json_page
 from twokey.emulator.responses import Response, ServiceError, json_response
-from twokey.emulator.services.paging import json_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from twokey.emulator import errors
+from twokey.emulator.paging import json_page
 from twokey.emulator.responses import Response, ServiceError, json_response
-from twokey.emulator.services.paging import json_page
 
 if TYPE_CHECKING:
     from twokey.emulator.identity import Caller
