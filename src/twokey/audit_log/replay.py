@@ -24,6 +24,7 @@ from twokey.audit_log.records import (
     Torn,
 )
 from twokey.audit_log.state import INACCURACY, Open, UserState
+from twokey.core import timestamps
 from twokey.core.reasons import Outcome, Reason
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class Replay:
         if record.run not in self.runs:
             yield "order", f"the run {record.run} was never begun"
         if self.latest is not None and self.latest - record.at > BACK:
-            yield "order", f"it is dated {record.at:%Y-%m-%dT%H:%M:%SZ}, earlier than a line before it"
+            yield "order", f"it is dated {timestamps.utc(record.at)}, earlier than a line before it"
         self.latest = max(record.at, self.latest or record.at)
         part = self._parts.setdefault((record.run, record.account, record.user), Part())
         state = self._users.setdefault((record.account, record.user), UserState())

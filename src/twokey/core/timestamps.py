@@ -1,8 +1,8 @@
-"""Moments as every output shows them, and the one rounding that the protocol needs."""
+"""Moments: as services write them, as every output shows them, and the one rounding that the protocol needs."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,7 +16,17 @@ RESOLUTION = timedelta(seconds=1)
 
 def utc(moment: datetime) -> str:
     """Return a moment in UTC as ISO 8601 with whole seconds: ``2026-12-05T01:00:00Z``."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def whole_second(moment: datetime) -> datetime:
+    """Return a moment without its fraction of a second, as all documents show it."""
+    return moment.replace(microsecond=0)
+
+
+def zoned(moment: datetime) -> datetime:
+    """Return a moment that a service wrote: without a time zone, it is in UTC."""
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def not_before_now(clock: Clock) -> datetime:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from twokey import __version__
 from twokey.aws.sts import Sts
+from twokey.core import timestamps
 from twokey.core.commands import rotate_command
 from twokey.core.errors import ServiceError, UsageError
 from twokey.core.reasons import Revocation
@@ -75,12 +76,12 @@ class Keeping:
             twokey=__version__,
             account=account,
             caller=caller,
-            began=began.replace(microsecond=0),
-            ended=now.replace(microsecond=0),
+            began=timestamps.whole_second(began),
+            ended=timestamps.whole_second(now),
             users=list(users),
             left=list(left),
             changes=[
-                Change(one.at.replace(microsecond=0), one.action, one.subject, one.request_id, one.status)
+                Change(timestamps.whole_second(one.at), one.action, one.subject, one.request_id, one.status)
                 for one in (self._requests.sent if self._requests else ())
             ],
         )
@@ -100,7 +101,7 @@ def _record(result: RevokeResult, power: str) -> UserRecord:
         path=result.user.path,
         power=power,
         leaked=[
-            *(LeakedKey(one.key_id, one.at.replace(microsecond=0), one.request_id) for one in result.contained),
+            *(LeakedKey(one.key_id, timestamps.whole_second(one.at), one.request_id) for one in result.contained),
             *(LeakedKey(key_id, None, message="it may still be Active") for key_id in result.active),
         ],
         outcome=result.outcome.value,

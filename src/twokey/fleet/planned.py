@@ -15,6 +15,7 @@ import msgspec
 
 from twokey import __version__
 from twokey.config.settings import same_name
+from twokey.core import timestamps
 from twokey.core.model import MachineUser, UserKey
 from twokey.core.reasons import Outcome, Reason
 from twokey.fleet.names import Names
@@ -86,7 +87,7 @@ class Recorder:
         """Return the plan of all users: those without a decision are in it, too, and are not rotated by it."""
         users = tuple(self._user(preview, run) for preview in previews)
         options = Options(requested.force, requested.ignore_last_use, tuple(sorted(requested.retire)))
-        made = run.runtime.clients.clock.now().replace(microsecond=0)
+        made = timestamps.whole_second(run.runtime.clients.clock.now())
         return PlanFile(1, made, __version__, options, users)
 
     def _user(self, preview: Preview, run: Run) -> PlannedUser:

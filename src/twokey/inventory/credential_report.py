@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from twokey.core.errors import AccessDenied, Ambiguous, NotFound, ServiceError
 from twokey.core.model import LastUse
+from twokey.core.timestamps import zoned
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -157,7 +158,6 @@ def _text(value: str) -> str:
 def _moment(value: str) -> datetime | None:
     """Return a moment; None for ``N/A``, ``no_information`` and ``not_supported``, which mean: unknown, or none."""
     try:
-        moment = datetime.fromisoformat(value)
+        return zoned(datetime.fromisoformat(value))
     except ValueError:
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

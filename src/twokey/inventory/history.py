@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from twokey.audit_log.records import Ended
+from twokey.core import timestamps
 from twokey.core.reasons import Outcome
 from twokey.reports.audit import Event
 
@@ -57,7 +58,7 @@ def _events(log: Path) -> dict[tuple[str, str], list[Event]]:
                 continue
             kind = _KINDS.get(ended.outcome)
             if kind:
-                at = ended.at.replace(microsecond=0)
+                at = timestamps.whole_second(ended.at)
                 event = Event(at, kind, ended.current or None, None if kind == "rotated" else ended.reason.value)
                 found.setdefault((ended.account, ended.user), []).append(event)
     return found

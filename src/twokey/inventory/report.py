@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from twokey.core import timestamps
 from twokey.inventory.credential_report import ROOT
 from twokey.inventory.findings import checked, findings
 from twokey.planning.destination_states import destination_states
@@ -31,8 +32,8 @@ def result(
     return audit.Audit(
         version=audit.VERSION,
         account=next((row.account for row in report.rows), ""),
-        generated=limits.now.replace(microsecond=0),
-        report_generated=report.generated.replace(microsecond=0),
+        generated=timestamps.whole_second(limits.now),
+        report_generated=timestamps.whole_second(report.generated),
         complete=complete,
         users=[_user(user, limits) for user in users],
         keys=[_key(user, key, limits) for user in users for key in user.keys],
@@ -123,7 +124,7 @@ def _user(user: FoundUser, limits: Limits) -> audit.User:
         interrupted=assessment.journal.intent is not None,
         destinations=[*_destinations(assessment)],
         events=[
-            msgspec.structs.replace(event, at=event.at.replace(microsecond=0))
+            msgspec.structs.replace(event, at=timestamps.whole_second(event.at))
             for event in sorted(_events(assessment), key=lambda event: (event.at, event.kind))
         ],
     )

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+
+from twokey.core.timestamps import zoned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -105,8 +107,7 @@ def _address(value: str, pattern: str) -> bool:
 def _moment(text: str) -> float:
     if re.fullmatch(r"\d+(\.\d+)?", text):
         return float(text)
-    moment = datetime.fromisoformat(text)
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return zoned(datetime.fromisoformat(text)).timestamp()
 
 
 def _ordered(read: Callable[[str], float], accept: Callable[[float, float], bool]) -> Callable[[str, str], bool]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
+from twokey.core import timestamps
 from twokey.core.reasons import Ending, Outcome, Reason, Revocation
 from twokey.permissions.findings import SEVERITIES
 from twokey.planning.destination_states import State
@@ -414,7 +415,7 @@ def summary(outcomes: Iterable[str]) -> dict[str, int]:
 
 def whole_seconds(moment: datetime | None) -> datetime | None:
     """Return a moment without its fraction, as all documents show it."""
-    return moment.replace(microsecond=0) if moment else None
+    return timestamps.whole_second(moment) if moment else None
 
 
 def state_entries(states: Iterable[DestinationState]) -> list[DestinationStateEntry]:

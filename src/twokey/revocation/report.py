@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from twokey.core import timestamps
 from twokey.core.reasons import Revocation
 from twokey.reports.documents import (
     ContainedEntry,
@@ -58,7 +59,7 @@ def _revoke_entry(result: RevokeResult) -> RevokeEntry:
         next_due=whole_seconds(rotation.next_due) if rotation else None,
         contained_at=whole_seconds(result.contained_at),
         contained=[
-            ContainedEntry(one.key_id, one.at.replace(microsecond=0), one.request_id or None)
+            ContainedEntry(one.key_id, timestamps.whole_second(one.at), one.request_id or None)
             for one in result.contained
         ],
         destinations=destination_entries(rotation) if rotation else [],

@@ -80,7 +80,7 @@ def trace(request: Request, sources: Sources, tell: Callable[[str], None]) -> Tr
     """Return what is known of a key. Raises ``BadCredentials`` where the credentials in use do not work."""
     own, _ = sources.sts.caller()
     account, note = ownership.account(sources.sts, request.key_id)
-    now = sources.iam.clock.now().replace(microsecond=0)
+    now = timestamps.whole_second(sources.iam.clock.now())
     if account not in (None, own) and not note:
         return _elsewhere(request, account, own, now, note)
     owner = ownership.owner(sources.iam, request.key_id, sources.members, sources.iam.clock.now)

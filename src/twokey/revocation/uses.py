@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from twokey.core import timestamps
 from twokey.reports.trace import MadeSession, Use
 from twokey.revocation.marks import mark_of
 
@@ -22,7 +23,7 @@ def uses(events: Iterable[TrailEvent], key_id: str) -> list[Use]:
 
 def _use(event: TrailEvent, key_id: str) -> Use:
     return Use(
-        time=event.at.replace(microsecond=0),
+        time=timestamps.whole_second(event.at),
         service=event.service,
         event=event.name,
         region=event.region,
@@ -43,7 +44,7 @@ def sessions(events: Iterable[TrailEvent], account: str) -> Iterator[MadeSession
                 key_id=event.issued,
                 made_from=event.key_id,
                 role=event.assumed or None,
-                issued=event.at.replace(microsecond=0),
+                issued=timestamps.whole_second(event.at),
                 expires=event.expires,
                 followed=not is_elsewhere(event.assumed, account),
             )

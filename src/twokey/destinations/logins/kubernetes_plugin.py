@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -17,6 +17,7 @@ import msgspec
 from twokey.core.decoding import decoder
 from twokey.core.errors import BadCredentials, UsageError
 from twokey.core.secret import Hidden
+from twokey.core.timestamps import zoned
 from twokey.http import transport
 from twokey.http.renewable_token import Grant, RenewableToken
 from twokey.http.transport import Tls
@@ -113,9 +114,7 @@ class PluginCredential:
             raise self._failed("it printed no ExecCredential with a token or a client certificate") from None
         self._check(found)
         end = found.status.expiration_timestamp
-        if end is not None and end.tzinfo is None:
-            end = end.replace(tzinfo=UTC)
-        seconds = None if end is None else (end - self._clock.now()).total_seconds()
+        seconds = None if end is None else (zoned(end) - self._clock.now()).total_seconds()
         return Grant(Hidden(msgspec.json.encode(found.status).decode()), seconds)
 
     def _check(self, found: _Credential) -> None:
