@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 def command(
     *, user: str, pipeline: str | None, role: str | None, project: str | None, region: str | None, config: str | None
 ) -> int:
-    """Show how the jobs of a machine user do without its key; change nothing.
+    """Show how the jobs of a machine user can use OIDC instead of its key; change nothing.
 
     Prints the trust policy to deploy, the change in the pipeline's file (GitHub Actions, GitLab CI, CircleCI,
     Buildkite, Bitbucket Pipelines) as a diff, the order in which nothing breaks, and how to know that the key is
@@ -145,7 +145,7 @@ def _system(pipeline: str | None, text: str | None, destinations: tuple[str, ...
 def _print(user: str, system: System, steps: list[Step]) -> None:
     from twokey.cli import terminal
 
-    terminal.paragraph(f"How the jobs of {user} in {system.name} do without its key:")
+    terminal.paragraph(f"How the jobs of {user} in {system.name} can use OIDC instead of its key:")
     for number, step in enumerate(steps, 1):
         terminal.say()
         terminal.paragraph(f"{number}. {step.title}. {step.text}", further="   ")

@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     metavar="TIME",
     default="90d",
     show_default=True,
-    help="How old the keys of users may be that twokey does not rotate.",
+    help="The maximum age of the keys that twokey does not rotate.",
 )
 @click.option(
     "--push-gateway", metavar="URL", help="Also send the metrics to this push gateway of Prometheus, http://HOST:9091."
@@ -101,8 +101,8 @@ def command(
     """Show every key of the account: age, last use, role, holders, window; and what is wrong. Change nothing.
 
     The users that ./twokey.yaml covers are shown with the roles of their keys, from the journals in their stores. All
-    others, and the root user, are shown as well. One credential report of IAM tells most of it, so that few requests
-    suffice whatever the number of users.
+    others, and the root user, are shown as well. Most of it comes from one credential report of IAM, so it takes few
+    requests, whatever the number of users.
     """
     as_format = "json" if as_json else as_format
     if as_format == "html":

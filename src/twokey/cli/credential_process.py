@@ -16,16 +16,16 @@ from twokey.cli.options import options
     "credential-process",
     cls=Command,
     epilog=epilog(
-        ("twokey credential-process ci --role deploy", "The value of credential_process in a profile."),
+        ("twokey credential-process ci --role deploy", "Use this as the value of credential_process in a profile."),
     ),
 )
 @options(JOB)
 def command(**parameters: Any) -> int:
     """Print the credentials of a job for an AWS profile.
 
-    This is the credential_process of the profile: the SDK runs it again when the credentials are about to expire. An
-    access key expires in an hour, or sooner where the grace of the user does not guarantee more: so a job of any length
-    survives any number of rotations.
+    Set it as the credential_process of the profile: the SDK runs it again when the credentials are about to expire. An
+    access key is given an expiration of one hour, or less if grace guarantees less. So the SDK reads the store again in
+    time, and a job of any length survives any number of rotations.
     """
     flags = JobFlags(**parameters)
     from twokey.jobs.credential_process import document

@@ -62,14 +62,14 @@ from twokey.cli.signals import Ending, handle
     metavar="N",
     default=1000,
     show_default=True,
-    help="The most entries on one page of a list.",
+    help="The maximum number of entries on one page of a list.",
 )
 @click.option(
     "--propagation",
     type=click.FloatRange(0),
     default=0.0,
     metavar="SECONDS",
-    help="How long a new key does not work yet; on AWS, some seconds.",
+    help="How long a new key is rejected; on AWS, some seconds.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines for a shell.")
 def command(

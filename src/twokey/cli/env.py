@@ -19,12 +19,12 @@ FORMATS = ("process", "env", "env-no-export", "powershell", "windows-cmd", "fish
     cls=Command,
     epilog=epilog(
         ('eval "$(twokey env ci --role deploy)"', "Set the variables in a shell."),
-        ("twokey env ci --role deploy --format fish | source", "The same in fish."),
+        ("twokey env ci --role deploy --format fish | source", "Set the variables in fish."),
     ),
 )
 @options(JOB)
 @click.option(
-    "--format", "form", type=click.Choice(FORMATS), default="env", show_default=True, help="How they are printed."
+    "--format", "form", type=click.Choice(FORMATS), default="env", show_default=True, help="The format of the output."
 )
 def command(*, form: str, **parameters: Any) -> int:
     """Print the credentials of a job as variables for a shell.

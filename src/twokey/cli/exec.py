@@ -66,8 +66,8 @@ class Exec(Command):
 @click.option(
     "--via",
     type=click.Choice(["endpoint", "env"]),
-    help="How the command gets them: endpoint refreshes them; env sets variables, for a command that knows no endpoint."
-    "  [default: endpoint]",
+    help="How the command gets the credentials: endpoint refreshes them; env sets variables once, for a command that "
+    "does not support the endpoint.  [default: endpoint]",
 )
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="-- COMMAND [ARG]...")
 def command(*, via: str | None, command: tuple[str, ...], **parameters: Any) -> int:

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 @click.option(
     "--former-unread",
     is_flag=True,
-    help="By your word, no job reads the former store any more: what it holds then forbids no removal.",
+    help="Confirm that no job reads the former store any more: twokey may then remove the key that it holds.",
 )
 @click.option("--config", metavar="FILE", help=f"The configuration file.  [default: ./{DEFAULT_CONFIG}]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -64,11 +64,11 @@ def command(
     audit_log: str | None,
     verbose: bool,
 ) -> int:
-    """Move users to another store, with every promise to their jobs.
+    """Move users to another store, and keep every guarantee to their jobs.
 
-    The pair and the journal are copied, so grace, the last-use veto and the record of what destinations hold go on as
-    before. The former store keeps the key; its journal says where the user is now, and a run that still names it is
-    refused. No key is created, deactivated or deleted. An interrupted move is finished by the same command.
+    The pair and the journal are copied, so grace, the last-use veto and the record of what destinations hold stay the
+    same. The former store keeps the key; its journal says which store the user has now, and a run that still names the
+    former store is refused. No key is created, deactivated or deleted. The same command finishes an interrupted move.
     """
     flags = _flags(users, source, target, config, as_json=as_json, quiet=quiet, max_users=max_users)
     flags = replace(flags, audit_log=audit_log, accounts=accounts)

@@ -61,7 +61,7 @@ def command() -> None:
     short_help="Print the policy of the principal that runs twokey.",
     epilog=epilog(
         ("twokey policy rotator", "The policy for every command and all users of ./twokey.yaml."),
-        ("twokey policy rotator --command plan --command status", "The policy of a job that only looks."),
+        ("twokey policy rotator --command plan --command status", "The policy of a job that only reads."),
         ("twokey policy rotator ci --store 'ssm:/keys/{user}' --account 123456789012", "The policy for one user."),
     ),
 )
@@ -271,7 +271,7 @@ def role_trust(
 @command.command(
     "source-ip",
     cls=Command,
-    short_help="Print a guard: keys work from some networks only.",
+    short_help="Print a policy that limits keys to some networks.",
     epilog=epilog(
         ("twokey policy source-ip --allow 203.0.113.0/24", "Deny requests from everywhere else."),
         (
@@ -296,7 +296,7 @@ def source_ip(
     as_format: str,
     quiet: bool,
 ) -> int:
-    """Print the guard that makes a machine user's keys work from these networks only."""
+    """Print a policy that limits the keys of a machine user to these networks."""
     from twokey.permissions import guardrails
 
     document = guardrails.source_ip(networks, vpcs=vpcs, endpoints=endpoints)

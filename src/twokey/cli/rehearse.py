@@ -49,8 +49,8 @@ UNCALLED = "Nothing was called."
     help="A job of this length, every hour, or as often as written after the slash: 6h, 8h/1d. It reads its key once, "
     "when it starts. May be repeated.  [default: 1h]",
 )
-@click.option("--outage", metavar="TIME", help="No run takes place for this time, from when a rotation is first due.")
-@click.option("--faults", is_flag=True, help="Let runs meet throttling, lost responses, outages and kills.")
+@click.option("--outage", metavar="TIME", help="Leave out all runs for this time, from when a rotation is first due.")
+@click.option("--faults", is_flag=True, help="Inject throttling, lost responses, outages and kills.")
 @click.option(
     "--seed", type=int, default=0, show_default=True, metavar="N", help="The same seed repeats the same result."
 )

@@ -37,13 +37,13 @@ TARGETS = click.argument("users", nargs=-1, metavar="KEY_ID|USER ...")
 )
 @options((TARGETS,), SELECTION[1:])
 @click.option("--all", "everyone", is_flag=True, help="Revoke the keys of all users, the most powerful first.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.option("--plan", "only_plan", is_flag=True, help="Show what would be done; change nothing.")
-@click.option("--both", is_flag=True, help="All keys of the user have leaked.")
+@click.option("--both", is_flag=True, help="Treat all keys of the user as leaked.")
 @click.option(
     "--delete",
     is_flag=True,
-    help="Delete the leaked key once it is replaced, or before, where there is no room for another key.",
+    help="Delete the leaked key once it is replaced, or before that if there is no room for another key.",
 )
 @click.option("--keep", metavar="TIME", help="Keep the leaked key Inactive for this long; a later run deletes it.")
 @click.option(
@@ -72,14 +72,14 @@ def command(
     verbose: bool,
     **parameters: Any,
 ) -> int:
-    """Stop a key that has leaked at once, and replace it everywhere.
+    """Stop a leaked key at once, and replace it everywhere.
 
     The leaked key is made Inactive before anything else; twokey never makes it Active again. Then another key is
     created, verified, stored and delivered. Where LAST has leaked, CURRENT stays. The leaked key is kept, Inactive,
     because it is evidence; --delete and --keep remove it. Jobs fail from the first step until they read the new key.
 
-    Sessions outlive the key that made them. Those of the user, and of every role that it can assume, are ended by a
-    policy on each, also those of other users of the role. --lift removes the policies again.
+    Sessions outlive the key that made them. A policy on the user, and on every role that the user can assume, ends
+    their sessions, including those of other users of these roles. --lift removes the policies again.
     """
     if lift:
         from twokey.cli import revoke_lift

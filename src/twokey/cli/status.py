@@ -47,7 +47,7 @@ class _Status(Command):
     epilog=epilog(
         ("twokey status", "Show all users of ./twokey.yaml."),
         ("twokey status --path /ci/ --store 'ssm:/keys/{user}'", "Show every user below a path, without a file."),
-        ("twokey status --check", "Report one line, and exit by what is wrong, for a monitoring system."),
+        ("twokey status --check", "Print one line and set the exit code, for a monitoring system."),
         times=True,
     ),
 )

@@ -27,7 +27,7 @@ _SHOWN = 5
     "watch",
     cls=Command,
     epilog=epilog(
-        ("twokey watch --fail-on high", "Has AWS put a user under quarantine? Exit with 4 if it has."),
+        ("twokey watch --fail-on high", "Exit with 4 if AWS has put a user under quarantine."),
         ("twokey watch --scan . --fail-on critical", "Search this directory and its Git history for keys."),
         ("twokey watch --event event.json", "Look at an event of AWS, or at a signed alert of GitHub."),
     ),
