@@ -75,7 +75,8 @@ def command(*, via: str | None, command: tuple[str, ...], **parameters: Any) -> 
 
     With a role, the AWS SDKs in the command ask an endpoint on the loopback address; without one, they run a
     credential_process. Each refresh reads the store again and assumes the roles again, so the command survives any
-    number of rotations. Variables and profiles that would win over these credentials are taken out of its environment.
+    number of rotations. Variables and profiles that would take precedence over these credentials are removed from its
+    environment.
 
     Exit codes: that of the command; 127 it was not found, 126 it cannot be executed, 125 twokey failed before it ran.
     """
