@@ -299,7 +299,7 @@ class TestARealProcess:
             rig.aws.weather.release()
             _, err = process.communicate(timeout=300)
         assert process.returncode == code, err
-        assert "Interrupted. What was done stands" in err
+        assert "Interrupted. Completed changes remain" in err
         assert "Traceback" not in err
         stored = rig.stored()
         assert stored
@@ -320,7 +320,7 @@ class TestARealProcess:
             process.send_signal(number)
             out, err = process.communicate(timeout=lease.LENGTH.total_seconds() / 3)  # it does not wait for the lease
         assert process.returncode == code, err
-        assert "Interrupted. What was done stands" in err
+        assert "Interrupted. Completed changes remain" in err
         assert [result["reason"] for result in json.loads(out)["results"]] == ["stopped", "stopped"]
 
     @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -338,7 +338,7 @@ class TestARealProcess:
             rig.aws.weather.release()
             out, err = process.communicate(timeout=300)
         assert process.returncode == code, err
-        assert "Interrupted. What was done stands" in err
+        assert "Interrupted. Completed changes remain" in err
         assert "Traceback" not in err
         shown, stopped = json.loads(out)["users"]
         assert (shown["user"], len(shown["keys"]), shown["readable"]) == ("ci", 2, True)

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 ENDING = (
     "Ending: no further user is begun, and those under way are finished. A second Ctrl-C or SIGTERM ends at once; the "
-    "next run then goes on from what it finds."
+    "next run then continues from what it finds."
 )
 ENDED = (
     "Ended at once. A user that was under way may be half done; no key in use was lost. Run the same command again to "
-    "go on from there."
+    "continue."
 )
 SELECTED = ("--path", "/machine-users/", "--store", "secretsmanager:machine-users/{user}", "--to", "ssm:/m/{user}")
 MOVES = re.compile(r"\x1b\[\d*(?:A|2K)")
@@ -62,4 +62,4 @@ def test_after_one_signal_the_report_stands_below_its_message(rig: Rig) -> None:
         rig.aws.weather.release()
         assert terminal.read_all() == 130
     assert not MOVES.search(terminal.text[terminal.text.index("Ending: ") :])
-    assert "Interrupted. What was done stands" in terminal.plain
+    assert "Interrupted. Completed changes remain" in terminal.plain

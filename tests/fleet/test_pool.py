@@ -349,7 +349,7 @@ def test_a_failure_counts_as_an_end_and_says_what_happened_but_no_text_of_a_defe
             users[1].user,
             Outcome.FAILED,
             Reason.ERROR,
-            "A defect in twokey (LookupError). What was done stands; the next run goes on from there.",
+            "A defect in twokey (LookupError). Completed changes remain; the next run continues from there.",
         ),
     ]
 

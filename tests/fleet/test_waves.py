@@ -210,7 +210,7 @@ class TestBetween:
         monkeypatch.setattr(ServiceClock, "sleep", sleep)
         ran = twokey("rotate", "--json")
         assert ran.code == 130
-        assert ran.err.index("The next wave begins in ") < ran.err.index("Interrupted. What was done stands")
+        assert ran.err.index("The next wave begins in ") < ran.err.index("Interrupted. Completed changes remain")
         others = dict.fromkeys(("one", "two", "three"), ("failed", "stopped"))
         assert {account: found for (account, _), found in outcomes(ran).items()} == {
             "canary": ("rotated", "due"),

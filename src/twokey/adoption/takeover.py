@@ -10,7 +10,7 @@
     put         write the credential to the store, conditionally on the lease
     commit      the journal names CURRENT and LAST
 
-Whatever interrupts this, the next run, of ``adopt`` or of ``rotate``, goes on from what it finds.
+Whatever interrupts this, the next run, of ``adopt`` or of ``rotate``, continues from what it finds.
 """
 
 from __future__ import annotations

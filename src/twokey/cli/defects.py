@@ -35,7 +35,7 @@ def _of_the_system(error: Exception) -> TwokeyError | None:
     if isinstance(error, OSError) and error.errno in _OF_THE_SYSTEM:
         return Failed(
             f"The system refused what twokey needs: {os.strerror(error.errno)}.",
-            state="What was done stands; the next run goes on from there.",
+            state="Completed changes remain; the next run continues from there.",
             remedy="Check the limits of this process (ulimit -a), its memory, and the disks.",
         )
     return None
@@ -50,7 +50,10 @@ def _has_directory() -> bool:
 
 
 def _show_defect(error: BaseException) -> None:
-    tell(f"Error: a defect in twokey ({type(error).__name__}). What was done stands; the next run goes on from there.")
+    tell(
+        f"Error: a defect in twokey ({type(error).__name__}). "
+        "Completed changes remain; the next run continues from there."
+    )
     for frame in traceback.extract_tb(error.__traceback__)[-4:]:
         tell(f"  at {frame.name}, line {frame.lineno} of {os.path.basename(frame.filename)}")  # noqa: PTH119
     tell(f"  {_version()}. Please report these lines {_where_to_report()}; they hold no secret.")

@@ -16,7 +16,7 @@ class OutputFailed(Failed):
     def __init__(self, reason: str) -> None:
         super().__init__(
             f"The results cannot be printed: {reason}.",
-            state="What was done stands; the next run goes on from there.",
+            state="Completed changes remain; the next run continues from there.",
             remedy="Give the command a standard output that can be written. twokey status shows how things are.",
         )
 

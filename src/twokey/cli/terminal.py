@@ -178,7 +178,7 @@ def show_ending() -> None:
     """Print that a signal arrived, and what a second one does."""
     _tell_from_handler(
         "Ending: no further user is begun, and those under way are finished. A second Ctrl-C or SIGTERM ends at once; "
-        "the next run then goes on from what it finds."
+        "the next run then continues from what it finds."
     )
 
 
@@ -194,7 +194,7 @@ def show_ended_at_once() -> None:
     """Print what the second signal did."""
     _tell_from_handler(
         "Ended at once. A user that was under way may be half done; no key in use was lost. Run the same command again "
-        "to go on from there."
+        "to continue."
     )
 
 
@@ -212,7 +212,7 @@ def _tell_from_handler(text: str) -> None:
 
 def show_interrupted() -> None:
     """Print what an interruption means."""
-    tell("Interrupted. What was done stands, no key in use was lost; run the same command again to go on.")
+    tell("Interrupted. Completed changes remain, and no key in use was lost. Run the same command again to continue.")
 
 
 def role_name(role: str) -> str:

@@ -189,7 +189,8 @@ def _guarded(work: Callable[[Job], T], job: Job, progress: Callable[[T | Result]
             job.user,
             Outcome.FAILED,
             Reason.ERROR,
-            f"A defect in twokey ({type(error).__name__}). What was done stands; the next run goes on from there.",
+            f"A defect in twokey ({type(error).__name__}). "
+            "Completed changes remain; the next run continues from there.",
         )
     progress(result)
     return result

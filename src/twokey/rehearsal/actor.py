@@ -119,7 +119,7 @@ class Actor:
         try:
             result = rotate(self.job.user, self.job.policy, world)
         except Killed:
-            message = "The process was killed. The next run goes on from what it finds."
+            message = "The process was killed. The next run continues from what it finds."
             return Run(int(at), "killed", None, message, weather, 0)
         return Run(int(at), result.outcome.value, result.reason.value, result.message, weather, 0)
 

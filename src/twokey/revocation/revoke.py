@@ -5,7 +5,7 @@
     again       where a rotation ended before all was done: the interrupted one is finished, the leaked key is deleted
 
 Whatever interrupts this, the leaked key stays Inactive: no line of twokey makes a key Active. The journal names it, so
-``revoke`` and ``rotate``, run anywhere, go on from there.
+``revoke`` and ``rotate``, run anywhere, continue from there.
 """
 
 from __future__ import annotations

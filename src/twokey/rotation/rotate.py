@@ -10,7 +10,7 @@
     apply       perform the actions, in order
     after       the operator's program, if there is one; it runs until it has succeeded once
 
-Whatever interrupts this, IAM and the store hold the truth, and the next run goes on from them.
+Whatever interrupts this, IAM and the store hold the truth, and the next run continues from them.
 """
 
 from __future__ import annotations

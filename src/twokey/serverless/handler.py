@@ -48,7 +48,7 @@ def _defect(error: Exception) -> Failed:
     at = f" at {frames[-1].name}, line {frames[-1].lineno} of {PurePath(frames[-1].filename).name}" if frames else ""
     return Failed(
         f"A defect in twokey ({type(error).__name__}{at}).",
-        state="What was done stands; the next execution goes on from there.",
+        state="Completed changes remain; the next execution continues from there.",
         remedy="Report this message, which holds no secret, to the maintainers of twokey.",
     )
 

@@ -81,8 +81,8 @@ def _chunk(
     kept = entries.Results([]) if body is None else entries.read(body, key)
     known = {entry.user for entry in kept.results}
     message = (
-        f"No function has reported about this user. {ends.get(account, map_runs.NOT_BEGUN)} What was done stands. The "
-        "next execution goes on from there."
+        f"No function has reported about this user. {ends.get(account, map_runs.NOT_BEGUN)} Completed changes remain. "
+        "The next execution continues from there."
     )
     return kept, [
         entries.without_result(account, name, message, Reason.STOPPED)
