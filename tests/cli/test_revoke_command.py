@@ -318,7 +318,7 @@ def test_a_run_that_ended_after_the_new_key_was_stored_is_continued_by_a_rotatio
     rig.later(minutes=1)  # until the list is sure to show what was created
     ran = revoke("ci", "--delete")
     assert (ran.code, result(ran)["outcome"]) == (3, "refused")
-    assert "To go on with that: twokey rotate ci." in result(ran)["message"]
+    assert "To continue that revocation: twokey rotate ci." in result(ran)["message"]
     assert twokey("rotate", "ci", *SELECTED, "--json").outcomes == {"ci": "completed"}
     assert status_of(rig) == {last: "Active", new: "Active"}
 

@@ -155,7 +155,7 @@ def test_the_plan_says_whose_sessions_end(rig: Rig, key: KeyPair) -> None:
     ]
     assert "of 2 roles (first, second)" in " ".join(twokey("revoke", "ci", *SELECTED, "--plan").out.split())
     kept = twokey("revoke", "ci", *SELECTED, "--plan", "--keep-sessions")
-    assert "Sessions that the key made go on (--keep-sessions)." in kept.out
+    assert "Sessions that the key made stay valid (--keep-sessions)." in kept.out
     assert rig.aws.count("iam:PutUserPolicy") == 0
 
 

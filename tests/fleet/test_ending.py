@@ -96,7 +96,7 @@ class TestAPreview:
         account.policies = None
         run = Run(account)
         [_, unknown] = run.ending.previews(run.leaks("a"))["a"]
-        assert unknown == f"Sessions of roles go on: which a can assume is unknown. {DENIED}"
+        assert unknown == f"Sessions of roles stay valid: which a can assume is unknown. {DENIED}"
         run.ending.previews(run.leaks("a"))
         assert account.readings == 1
 

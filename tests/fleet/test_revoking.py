@@ -186,7 +186,7 @@ class TestAName:
         first, held = key("a", 1), key("a", 2)
         assert (result.outcome, result.reason) == (Revocation.REFUSED, Reason.CANNOT_ATTRIBUTE)
         assert result.message == (
-            f"{first} of a was revoked {done}, and {held} replaces it. To go on with that: "
+            f"{first} of a was revoked {done}, and {held} replaces it. To continue that revocation: "
             f"twokey {command.format(first=first)}. If {held} has leaked, too: twokey revoke {held}. Nothing was "
             "changed."
         )

@@ -167,7 +167,7 @@ def test_the_other_users_and_services_that_lose_their_sessions_are_named_before(
             "Sessions of the role deploy end for the user other, ec2.amazonaws.com, the account 210987654321, too: "
             "they need new ones."
         ),
-        "Sessions of roles of other accounts go on: deploy may assume them, and twokey cannot change them.",
+        "Sessions of roles of other accounts stay valid: deploy may assume them, and twokey cannot change them.",
     ]
     assert leak.aws.count("iam:Put*Policy") == 1  # of make_role
 
@@ -179,7 +179,7 @@ def test_many_roles_are_counted_not_listed(leak: Leak) -> None:
         leak.aws.client("iam").create_role(RoleName=f"role-{number}", Path=path, AssumeRolePolicyDocument=trust)
     assert list(preview(leak.sessions())) == [
         "Sessions of 1 user and of 10 roles from before now are denied everything; new ones work.",
-        "Sessions of role-10 go on: only AWS can change these roles.",
+        "Sessions of role-10 stay valid: only AWS can change these roles.",
     ]
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from twokey.revocation.reached import Sessions
     from twokey.revocation.results import RevokeResult, SessionResult
 
-KEPT = "Sessions that the key made go on (--keep-sessions)."
+KEPT = "Sessions that the key made stay valid (--keep-sessions)."
 LATE = timedelta(seconds=10)
 """How long a key that is Inactive may still work somewhere: IAM is eventually consistent."""
 _TEMPORARY = "ASIA"

@@ -248,7 +248,8 @@ def _in_use(user: str, leaks: Leaks, runtime: Runtime) -> str:
         done, goes_on = ("", revoke_command(before[-1])) if exists else (" and deleted", rotate_command(user))
         raise _Unclear(
             Reason.CANNOT_ATTRIBUTE,
-            f"{before[-1]} of {user} was revoked before{done}, and {held} replaces it. To go on with that: {goes_on}. "
+            f"{before[-1]} of {user} was revoked before{done}, and {held} replaces it. "
+            f"To continue that revocation: {goes_on}. "
             f"If {held} has leaked, too: {revoke_command(held)}.",
         )
     return held

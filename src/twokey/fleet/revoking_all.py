@@ -250,8 +250,8 @@ def _which(user: MachineUser, why: str, keys: Sequence[str]) -> str:
 
 def _own(own: str) -> str:
     return (
-        f"twokey itself runs with {own}: once it is Inactive, it could not go on. {NOTHING} Run this command with the "
-        "credentials of another principal, such as an administrator's role."
+        f"twokey itself runs with {own}: once it is Inactive, it could not continue. {NOTHING} Run this command with "
+        "the credentials of another principal, such as an administrator's role."
     )
 
 

@@ -67,7 +67,7 @@ def _goes_on(user: MachineUser, contained: Sequence[Contained], result: Result) 
     """Name the command that goes on where all leaked keys were deleted: by their ids, no user is found any more."""
     if not contained or not {one.key_id for one in contained} <= set(result.removed):
         return ""
-    return f"To go on, now that {' and '.join(result.removed)} is deleted: {rotate_command(user.name)}."
+    return f"To continue, now that {' and '.join(result.removed)} is deleted: {rotate_command(user.name)}."
 
 
 def inactive(contained: Sequence[Contained]) -> str:

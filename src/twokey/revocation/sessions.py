@@ -200,11 +200,14 @@ def preview(sessions: Sessions) -> Iterator[str]:
         if also and not one.protected:
             yield f"Sessions of the role {one.principal.name} end for {also}, too: they need new ones."
         if one.protected:
-            yield f"Sessions of the role {one.principal.name} go on. {one.protected}"
+            yield f"Sessions of the role {one.principal.name} stay valid. {one.protected}"
     if sessions.unknown:
-        yield f"Sessions of roles go on: which {sessions.user.name} can assume is unknown. {sessions.unknown}"
+        yield f"Sessions of roles stay valid: which {sessions.user.name} can assume is unknown. {sessions.unknown}"
     for other in sessions.elsewhere:
-        yield f"Sessions of {_roles(other.pattern)} go on: {other.by} may assume them, and twokey cannot change them."
+        yield (
+            f"Sessions of {_roles(other.pattern)} stay valid: {other.by} may assume them, "
+            "and twokey cannot change them."
+        )
 
 
 def summary(everyone: Sequence[Sessions]) -> Iterator[str]:
@@ -222,13 +225,13 @@ def summary(everyone: Sequence[Sessions]) -> Iterator[str]:
     if users or others:
         yield f"That also ends sessions of these roles for {_listed(sorted(users) + sorted(others))}."
     if protected:
-        yield f"Sessions of {_listed(protected)} go on: only AWS can change these roles."
+        yield f"Sessions of {_listed(protected)} stay valid: only AWS can change these roles."
     elsewhere = {one.pattern for sessions in everyone for one in sessions.elsewhere}
     if elsewhere:
-        yield f"Sessions of roles of other accounts go on: {_listed(sorted(elsewhere))}."
+        yield f"Sessions of roles of other accounts stay valid: {_listed(sorted(elsewhere))}."
     unknown = next((sessions.unknown for sessions in everyone if sessions.unknown), "")
     if unknown:
-        yield f"Sessions of roles go on: which the users can assume is unknown. {unknown}"
+        yield f"Sessions of roles stay valid: which the users can assume is unknown. {unknown}"
 
 
 def _roles(pattern: str) -> str:
