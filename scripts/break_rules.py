@@ -395,10 +395,10 @@ RULES = (
     ),
     Rule(
         "every page of a list is read",
-        "aws/iam.py",
-        'if not page.get("IsTruncated"):',
-        "if True:",
-        ("tests/rotation/test_rotate.py", "tests/aws/test_key_calls.py", "tests/cli/test_commands.py"),
+        "http/paging.py",
+        'return (found,), found[member] if found["IsTruncated"] else None',
+        "return (found,), None",
+        ("tests/http/test_paging.py", "tests/rotation/test_rotate.py", "tests/aws/test_key_calls.py"),
     ),
     Rule(
         "grace counts from the commit, not from the start of the run",

@@ -11,6 +11,7 @@ A record also has the token of a session that it issued; nothing of it leaves th
 from __future__ import annotations
 
 import json
+import math
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,6 +27,7 @@ from twokey.core.errors import (
     Throttled,
     Unreachable,
 )
+from twokey.http import paging
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,16 +93,14 @@ class CloudTrail:
 
     def regions(self) -> tuple[str, ...]:
         """Return the regions that the account has enabled (account:ListRegions)."""
-        found: list[str] = []
-        parameters: dict[str, Any] = {"RegionOptStatusContains": ["ENABLED", "ENABLED_BY_DEFAULT"]}
-        while True:
+
+        def send(**more: str) -> Any:
             client = self._clients.client("account", self.main_region() or None)
-            send = partial(client.list_regions, **parameters)
-            page = call("account:ListRegions", "the account", send, mutates=False)
-            found += [one["RegionName"] for one in page["Regions"]]
-            if not page.get("NextToken"):
-                return tuple(sorted(found))
-            parameters["NextToken"] = page["NextToken"]
+            states = ["ENABLED", "ENABLED_BY_DEFAULT"]
+            request = partial(client.list_regions, RegionOptStatusContains=states, **more)
+            return call("account:ListRegions", "the account", request, mutates=False)
+
+        return tuple(sorted(one["RegionName"] for page in paging.of_aws(send) for one in page["Regions"]))
 
     def main_region(self) -> str:
         """Return the region that has the events of IAM; empty where it is not known."""
@@ -114,13 +114,12 @@ class CloudTrail:
 
     def events(self, region: str, key_id: str, since: datetime, until: datetime) -> Iterator[TrailEvent]:
         """Yield the events that were signed with a key in a region, newest first (cloudtrail:LookupEvents)."""
-        parameters = _of_key(key_id, since, until)
-        while True:
-            page = self._page(region, parameters)
+
+        def send(**more: str) -> Any:
+            return self._page(region, {**_of_key(key_id, since, until), **more})
+
+        for page in paging.of_aws(send, most=math.inf):  # 50 events a page: a busy key has more than a list may have
             yield from (_event(one, region, key_id) for one in page.get("Events", ()))
-            if not page.get("NextToken"):
-                return
-            parameters["NextToken"] = page["NextToken"]
 
     def newest(self, region: str, key_id: str, since: datetime, until: datetime) -> list[TrailEvent]:
         """Return as many of the same events as one request returns: the newest 50."""

@@ -9,6 +9,7 @@ import random
 import sys
 import threading
 from datetime import UTC
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from twokey.aws.credentials import UnknownKey, session_without_mfa
@@ -18,6 +19,7 @@ from twokey.aws.simulator import verdict
 from twokey.core.errors import Ambiguous, BadCredentials, NotFound, ServiceError, Throttled, Unreachable
 from twokey.core.model import AccessKey, Deactivation, LastUse, MachineUser
 from twokey.core.secret import Credential
+from twokey.http import paging
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -219,12 +221,7 @@ class Iam:
         return arn if ":user/" in arn else None
 
     def _pages(self, operation: str, action: str, resource: str, **parameters: object) -> Iterator[Any]:
-        while True:
-            page = self._repeat(operation, action, resource, **parameters)
-            yield page
-            if not page.get("IsTruncated"):
-                return
-            parameters["Marker"] = page["Marker"]
+        return paging.of_aws(partial(self._repeat, operation, action, resource, **parameters), "Marker")
 
     def _repeat(self, operation: str, action: str, resource: str, **parameters: object) -> Any:
         """Send an idempotent request, again until there is a response.

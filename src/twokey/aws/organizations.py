@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from twokey.aws.sending import Sender
 from twokey.core.accounts import Account
 from twokey.core.errors import AccessDenied, NotFound, ServiceRejected
+from twokey.http import paging
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -78,9 +79,10 @@ class Organization:
     def _all(self, operation: str, resource: str, member: str, **parameters: str) -> Iterator[Any]:
         """Yield the items of every page. A page may be empty although another one follows."""
         sender = Sender(self.clients, "organizations")
-        while True:
+
+        def send(**more: str) -> Any:
             try:
-                page = sender.send(operation, resource, mutates=False, **parameters)
+                return sender.send(operation, resource, mutates=False, **parameters, **more)
             except AccessDenied as error:
                 denied = AccessDenied(
                     error.action, error.resource, remedy=f"{_WHO}. {error.remedy} Or list the accounts in twokey.yaml."
@@ -89,10 +91,9 @@ class Organization:
                 raise denied from None
             except ServiceRejected as error:
                 raise _explained(error, resource) from None
+
+        for page in paging.of_aws(send):
             yield from page[member]
-            if not page.get("NextToken"):
-                return
-            parameters["NextToken"] = page["NextToken"]
 
 
 def _explained(error: ServiceRejected, resource: str) -> ServiceRejected | NotFound:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from twokey.aws.sending import Sender
 from twokey.core.errors import NotFound, UsageError
+from twokey.http import paging
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,13 +51,9 @@ class Bucket:
     def keys(self, prefix: str) -> Iterator[str]:
         """Yield the keys that begin with a prefix, every page."""
         sender = Sender(self.clients, "s3")
-        more: dict[str, str] = {}
-        while True:
-            page = sender.send("ListObjectsV2", self.name, mutates=False, Bucket=self.name, Prefix=prefix, **more)
+        send = partial(sender.send, "ListObjectsV2", self.name, mutates=False, Bucket=self.name, Prefix=prefix)
+        for page in paging.of_aws(send, "ContinuationToken", following="NextContinuationToken"):
             yield from (str(one["Key"]) for one in page.get("Contents", ()))
-            if not page.get("IsTruncated"):
-                return
-            more = {"ContinuationToken": str(page["NextContinuationToken"])}
 
 
 @dataclass(frozen=True, slots=True)

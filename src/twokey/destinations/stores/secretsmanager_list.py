@@ -6,11 +6,13 @@ leaves out secrets that are marked for deletion: what is missing from it is unkn
 
 from __future__ import annotations
 
-from itertools import takewhile
+from functools import partial
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Any
 
 from twokey.aws.sending import Sender
 from twokey.destinations.stores.secretsmanager_versions import Labels
+from twokey.http import paging
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -38,14 +40,13 @@ def listed(clients: Clients, region: str | None, secret_ids: Collection[str]) ->
     if start and not start.startswith("arn:"):
         request["Filters"] = [{"Key": "name", "Values": [start]}]
     found: dict[str, Labels] = {}
-    for _ in range(1 + len(wanted) // WORTH):
-        page = sender.send("ListSecrets", "*", mutates=False, **request)
+    send = partial(sender.send, "ListSecrets", "*", mutates=False, **request)
+    for page in islice(paging.of_aws(send), 1 + len(wanted) // WORTH):
         for entry in page["SecretList"]:
             labels = Labels(stages=entry.get("SecretVersionsToStages", {}))
             found |= {name: labels for name in (entry["Name"], entry["ARN"]) if name in wanted}
-        if len(found) == len(wanted) or not page.get("NextToken"):
+        if len(found) == len(wanted):
             break
-        request["NextToken"] = page["NextToken"]
     return found
 
 

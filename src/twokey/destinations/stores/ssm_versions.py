@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from twokey.core.errors import ServiceRejected
+from twokey.http import paging
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -67,8 +69,5 @@ class History:
 
 
 def _entries(parameter: str, send: Callable[..., Any]) -> Iterator[Any]:
-    page: dict[str, Any] = {"NextToken": None}
-    while "NextToken" in page:
-        more = {"NextToken": page["NextToken"]} if page["NextToken"] else {}
-        page = send("GetParameterHistory", parameter, mutates=False, Name=parameter, **more)
+    for page in paging.of_aws(partial(send, "GetParameterHistory", parameter, mutates=False, Name=parameter)):
         yield from page["Parameters"]
