@@ -64,7 +64,7 @@ mutants: $(READY) ## change what decides, acts and stores in every small way; th
 model: $(READY) ## the protocol in Promela, and without each of its rules; needs Spin; see docs/explanation/model.md
 	@PYTHONPATH=tests $(BIN)/python -m promela $(ARGS)
 
-clients: $(CLIENTS)/.ready ## the AWS CLI and other services' clients, which nobody here wrote, for the tests that use them
+clients: $(CLIENTS)/.ready ## the AWS CLI and other services' clients, written by others, for the tests that use them
 	@if command -v npm > /dev/null; then $(MAKE) --no-print-directory $(CLIENTS)/node/.ready; \
 		else echo "npm is missing: the tests with clients for JavaScript skip and say so."; fi
 

@@ -177,7 +177,7 @@ RULES = (
         CLAIMS,
     ),
     Rule(
-        "preflight: a store that was just created can be changed, too, before a key goes",
+        "preflight: a store that was just created can be changed, too, before a key is removed",
         "rotation/apply.py",
         "                self._leased.write()\n",
         "                pass\n",

@@ -13,7 +13,15 @@ from support.imports import MODULES, source
 ROOT = Path(__file__).parents[2]
 GLOSSARY = ROOT / "docs" / "glossary.md"
 PAGES = sorted(
-    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "docs").rglob("*.svg"), *ROOT.glob(".github/**/*.*")]
+    [
+        *(ROOT / ".ci" / "run", ROOT / "Makefile", *ROOT.glob("*.md"), *ROOT.glob(".github/**/*.*")),
+        *(page for kind in ("md", "svg", "json") for page in (ROOT / "docs").rglob(f"*.{kind}")),
+        *(
+            file
+            for kind in ("md", "tf", "yaml", "yml", "service", "timer")
+            for file in (ROOT / "deploy").rglob(f"*.{kind}")
+        ),
+    ]
 )
 END = "\0"
 """Stands after each message, so that no word is found across two of them."""
@@ -46,7 +54,7 @@ ROWS = _rows()
 def _pattern(word: str) -> re.Pattern[str]:
     """Return what finds a word: as it is written and in its other forms, across line ends."""
     if word in IN_ONE_MEANING:
-        return re.compile(IN_ONE_MEANING[word])
+        return re.compile(IN_ONE_MEANING[word], re.IGNORECASE)
     words = word.split()
     last = rf"{words[-1]}(?:s|ed|ing)?"
     return re.compile(r"\b" + r"\s+".join([*words[:-1], last]) + r"\b", re.IGNORECASE)
@@ -111,3 +119,10 @@ def test_no_message_and_no_docstring_uses(word: str) -> None:
     text, places = _sentences()
     found = {places[text.count(END, 0, at)]: hit for at, hit in _found(word, text).items()}
     assert found == {}
+
+
+def test_no_name_in_the_code_uses_a_word_that_has_no_other_meaning() -> None:
+    words = "|".join([word for word, (note, _) in ROWS.items() if not note and " " not in word] + ["rights"])
+    named = re.compile(rf"\b(?:def|class) \w*?(?:\b|_)(?:{words})(?:\b|_)|\b(?:{words})_|_(?:{words})\b")
+    found = {module: named.findall(path.read_text(encoding="utf-8")) for module, path in MODULES.items()}
+    assert {module: names for module, names in found.items() if names} == {}

@@ -73,7 +73,7 @@ class Lookup:
         candidates = self._named(names or selection.users) if names or selection.users else self._listed(selection, iam)
         found = [user for user in candidates if selection.means(user)]
         if not names and selection not in self.unlisted:
-            self.unmatched += [(selection, message) for message in _matches_nobody(selection, candidates)]
+            self.unmatched += [(selection, message) for message in _matches_none(selection, candidates)]
         return found
 
     def _named(self, names: Sequence[str]) -> list[MachineUser]:
@@ -115,7 +115,7 @@ def conclude(unmatched: Iterable[tuple[Selection, str]]) -> tuple[list[Result], 
     return failed, warnings
 
 
-def _matches_nobody(selection: Selection, candidates: Sequence[MachineUser]) -> Iterator[str]:
+def _matches_none(selection: Selection, candidates: Sequence[MachineUser]) -> Iterator[str]:
     """Say what in an entry matches no user. ``candidates`` are the listed users, or those of its names that exist."""
     path = selection.path or "/"
     if not selection.users:

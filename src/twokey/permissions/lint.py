@@ -69,7 +69,7 @@ def lint(
     found: list[Finding] = []
     for user in users:
         grants = reach.of(user)
-        found += lint_users.rights(user, grants)
+        found += lint_users.permissions(user, grants)
         found += lint_users.password(user, account.passwords)
         found += lint_guards.guard(user, grants)
         found += closed.findings(user)

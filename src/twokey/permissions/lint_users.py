@@ -22,14 +22,16 @@ _IDS = {"inline policy": "TK101", "attached policy": "TK102", "policy of the gro
 _SHOWN = 3
 
 
-def rights(user: Principal, grants: Grants) -> Iterator[Finding]:
+def permissions(user: Principal, grants: Grants) -> Iterator[Finding]:
     """Find policies that allow more than to assume roles; what a deny or the boundary takes away does not count."""
     for policy in user.policies:
         allowing = [one for one in rules(policy.document, grants.known) if not one.deny]
         found = [(one, actions) for one in allowing for actions in grants.actions(one) if not harmless(actions)]
         if found:
             everything = [actions for one, actions in found if actions.all and on_everything(one)]
-            yield _right(user, policy, everything or [actions for _, actions in found], everything=bool(everything))
+            yield _permission(
+                user, policy, everything or [actions for _, actions in found], everything=bool(everything)
+            )
 
 
 def harmless(actions: Actions) -> bool:
@@ -42,7 +44,7 @@ def on_everything(rule: Rule) -> bool:
     return rule.but_resources or any(one.strip("*:") in ("", "arn", "arn:aws") for one in rule.resources)
 
 
-def _right(user: Principal, policy: Attached, found: Sequence[Actions], *, everything: bool) -> Finding:
+def _permission(user: Principal, policy: Attached, found: Sequence[Actions], *, everything: bool) -> Finding:
     texts = sorted(set(map(str, found)))
     more = f" and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
     return Finding(

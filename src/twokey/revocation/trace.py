@@ -17,7 +17,7 @@ from twokey.core import timestamps
 from twokey.core.commands import trace_command
 from twokey.core.errors import BadCredentials, ServiceError
 from twokey.inventory import collect
-from twokey.permissions.lint_users import rights
+from twokey.permissions.lint_users import permissions
 from twokey.permissions.reach import Reach
 from twokey.reports import audit
 from twokey.reports.trace import Answers, Trace
@@ -182,7 +182,7 @@ def _reach(iam: Iam, owner: Owner) -> tuple[bool | None, list[str] | None, str]:
     if principal is None:
         return None, None, f"What the key can reach is unknown: IAM does not show the user {owner.user}."
     reach = Reach(account)
-    everything = any(one.id == EVERYTHING for one in rights(principal, reach.of(principal)))
+    everything = any(one.id == EVERYTHING for one in permissions(principal, reach.of(principal)))
     return everything, sorted(reach.closure(principal)), ""
 
 

@@ -96,7 +96,7 @@ class Apply:
         if removes:
             preflight.keys_creatable(self._world.iam, self._user)
             if self._effects.new_store:
-                # The lease created the store. Whether it can be changed, too, shows before a key goes.
+                # The lease created the store. Whether it can be changed, too, shows before a key is removed.
                 self._leased.write()
 
     def _journal_to_be(self, actions: Sequence[Action]) -> Journal:
