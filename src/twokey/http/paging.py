@@ -45,8 +45,8 @@ def of_aws(
     """Return all pages of a list of AWS. A page may be empty although another one follows.
 
     ``send`` requests a page; ``parameter`` is the one that names a later page, and ``following`` the member of a
-    response that has its value, by default of the same name. Where a response says
-    whether it is truncated, that counts.
+    response that has its value, by default of the same name. Where a response says whether
+    it is truncated, that counts.
     """
     member = following or parameter
 
