@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,6 +11,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from twokey.emulator import Emulator
+from twokey.emulator.clock import StillClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,8 +21,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def aws() -> Iterator[Emulator]:
-    """An emulator without faults or delays."""
-    with Emulator() as emulator:
+    """An emulator without faults or delays, whose time passes only when it is advanced, however busy the machine is."""
+    with Emulator(clock=StillClock(datetime.now(UTC))) as emulator:
         yield emulator
 
 

@@ -505,6 +505,7 @@ class TestTime:
 
     def test_that_is_up_ends_what_does_not_listen(self, folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(child, "TERMINATION_WAIT", 0.3)
+        monkeypatch.setattr(child, "KILL_WAIT", 120)
         monkeypatch.setattr(child, "time", Clock(folder.path / "pids.json"))
         program = self.family(
             folder, "time.sleep(600)", "preexec_fn=lambda: signal.signal(15, signal.SIG_IGN)", timeout="2s"

@@ -26,6 +26,8 @@ LAST_READINGS = 32
 _CHUNK = 64 << 10
 TERMINATION_WAIT = 2.0
 """Seconds between SIGTERM and SIGKILL, so that a program can remove its temporary files."""
+KILL_WAIT = 2.0
+"""Seconds after SIGKILL: a program that waits for a disk ends later."""
 _TICK = 0.05
 _PRIVATE = 0o077
 
@@ -70,7 +72,7 @@ def run(command: Sequence[str], environment: Mapping[str, str], message: memoryv
     finally:
         _signal(process, signal.SIGKILL)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(TERMINATION_WAIT)
+            process.wait(KILL_WAIT)
         pipes.close()
     return Ended(process.returncode if timely else None, pipes.out.text(), pipes.err.text() or Hidden())
 
