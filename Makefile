@@ -12,8 +12,8 @@ SERVERS := .venv-servers
 DEPLOY := .venv-deploy
 APIS := .apis
 BROWSER := .browser
-# Three times as many processes as there are processors: many tests wait. macOS has libraries that do not survive a fork.
-PARALLEL = -n $$(if [ "$$(uname)" = Darwin ]; then echo 0; else echo $$((3 * $$(nproc 2> /dev/null || echo 2))); fi)
+# Four times as many processes as there are processors: many tests wait. macOS has libraries that do not survive a fork.
+PARALLEL = -n $$(if [ "$$(uname)" = Darwin ]; then echo 0; else echo $$((4 * $$(nproc 2> /dev/null || echo 2))); fi)
 QUICK := tests/core tests/planning tests/config tests/project tests/permissions tests/destinations/formats \
 	$(addprefix --ignore=tests/permissions/,test_rotator.py test_documents.py test_lint.py)
 .PHONY: help demo test lint check quick quick-tests format prove explore model break mutants bench clients servers apis browser deploy-tools wheel lambda release-files audit lock clean
