@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from botocore.auth import SigV4Auth
 from botocore.credentials import Credentials
 
+from twokey.http.messages import Shy
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -42,9 +44,12 @@ def signature(part: SignedPart, *, key_id: str, secret: str, region: str, servic
     return str(signer.signature(text, request))
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class _Request:
-    """A request as botocore's signer reads it: botocore's own class costs more than the signature."""
+    """A request as botocore's signer reads it: botocore's own class costs more than the signature.
+
+    It shows nothing of itself: the body may hold a secret, and a header a token.
+    """
 
     method: str
     url: str
@@ -54,7 +59,7 @@ class _Request:
     context: dict[str, str] = field(default_factory=dict)
 
 
-class _Headers(dict[str, str]):
+class _Headers(Shy):
     """Headers as botocore's signer reads them; each has one value."""
 
     def get_all(self, name: str) -> list[str]:
