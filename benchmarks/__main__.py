@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 NAMES = (
     *("startup", "calls", "many", "accounts", "limit", "pipelines", "jobs", "lint", "audit", "scan", "revoke"),
-    *("rotation", "fleet", "lambda-chunk", "fleet-engine"),
+    *("rotation", "emulator", "fleet", "lambda-chunk", "fleet-engine"),
 )
 
 
