@@ -19,6 +19,7 @@ from hypothesis.internal.conjecture import providers  # noqa: E402
 from support import processes, shortcut, shortcut_to_fakes  # noqa: E402
 from support.botocore_costs import spare_them  # noqa: E402
 from support.order import ordered  # noqa: E402
+from support.patience import be_patient  # noqa: E402
 from support.rig import Rig  # noqa: E402
 from support.warm_up import warm_up  # noqa: E402
 from twokey.emulator import Emulator  # noqa: E402
@@ -52,6 +53,7 @@ def pytest_configure(config: pytest.Config) -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     _forget_the_aws_of_this_machine()
     spare_them()
+    be_patient()
     shortcut.SHORTCUT.install()
     shortcut_to_fakes.SHORTCUT_TO_FAKES.install()
     if processes.number(config):

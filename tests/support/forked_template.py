@@ -37,12 +37,13 @@ SERVICES = ("iam", "sts", "secretsmanager", "ssm")
 
 
 def prepare() -> None:
-    """Import what a run imports, and read the service models once."""
+    """Import what a run imports, raise its limits of time, and read the service models once."""
     for name in NEEDED:
         module = importlib.import_module(name)
         for found in pkgutil.walk_packages(getattr(module, "__path__", ()), f"{name}."):
             if name.startswith("twokey."):
                 importlib.import_module(found.name)
+    importlib.import_module("patience").be_patient()  # beside this file, which is the program that runs
     from botocore import loaders, session
 
     from twokey.aws.models import models
@@ -139,6 +140,7 @@ def become(run: Run) -> None:
     at_once = bool(run["env"].get("PYTHONUNBUFFERED"))
     sys.stdout = _text(1, sys.stdout, line_buffering=os.isatty(1), write_through=at_once)
     sys.stderr = _text(2, sys.stderr, line_buffering=True, write_through=at_once)
+    sys.stderr.stop_after = run["env"].pop("STOP_AFTER", "")
     if 0 in run["streams"]:
         sys.stdin = open(0, encoding=sys.stdin.encoding, closefd=False)  # noqa: SIM115  for good
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -151,9 +153,22 @@ def become(run: Run) -> None:
     sys.path[0] = "" if run["program"] else run["cwd"]
 
 
-def _text(descriptor: int, former: Any, **options: Any) -> io.TextIOWrapper:
+class _Stream(io.TextIOWrapper):
+    """A stream that stops the run as it stands when it has shown a text: the run is then killed at that step."""
+
+    stop_after = ""
+
+    def write(self, text: str) -> int:
+        written = super().write(text)
+        if self.stop_after and self.stop_after in text:
+            self.flush()
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return written
+
+
+def _text(descriptor: int, former: Any, **options: Any) -> _Stream:
     binary = open(descriptor, "wb", closefd=False)  # noqa: SIM115  for good
-    return io.TextIOWrapper(binary, former.encoding, former.errors, **options)
+    return _Stream(binary, former.encoding, former.errors, **options)
 
 
 def perform(run: Run) -> int:

@@ -8,7 +8,6 @@ import os
 import shlex
 import stat
 import subprocess
-import sys
 import textwrap
 import threading
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.configloader import raw_config_parse
 
+from support import forked
 from support.local_variables import watched
 from twokey.aws.clients import Clients
 from twokey.core.errors import Ambiguous, ServiceRejected, UsageError
@@ -268,8 +268,10 @@ class TestSeveralUsers:
             """
         )
         url = f"{kind.scheme}:{file}?{kind.options('USER')}"
-        runs = [subprocess.Popen([sys.executable, "-c", program, url, f"p{number}x"]) for number in range(3)]
-        assert [run.wait() for run in runs] == [0, 0, 0]
+        runs = [
+            forked.start(url, f"p{number}x", cwd=file.parent, env=os.environ, program=program) for number in range(3)
+        ]
+        assert [(run.communicate(), run.returncode) for run in runs] == [(("", ""), 0)] * 3
         for process in range(3):
             for number in range(6):
                 found = kind.read(file, f"p{process}x{number}")

@@ -8,14 +8,13 @@ import os
 import resource
 import signal
 import stat
-import subprocess
-import sys
 import textwrap
 import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from support import forked
 from support.local_destinations import Local
 from twokey.aws.clients import Clients
 from twokey.core.errors import Ambiguous, Conflict, ServiceRejected
@@ -300,8 +299,8 @@ def test_other_processes_are_kept_apart_too(store: Store, backend: Local) -> Non
             done += 1
         """
     )
-    processes = [subprocess.Popen([sys.executable, "-c", program, backend.url]) for _ in range(3)]
-    assert [process.wait(timeout=300) for process in processes] == [0, 0, 0]
+    runs = [forked.start(backend.url, cwd=backend.path.parent, env=os.environ, program=program) for _ in range(3)]
+    assert [(run.communicate(), run.returncode) for run in runs] == [(("", ""), 0)] * 3
     assert store.load().journal.epoch == 60
 
 
