@@ -8,7 +8,7 @@ import pytest
 
 from twokey.config.settings import Tier
 from twokey.permissions.account import Account, Attached, Group, Principal
-from twokey.permissions.advice import Asked, trust
+from twokey.permissions.advice import AdviceRequest, trust
 from twokey.permissions.lint import lint
 from twokey.permissions.pipelines import SYSTEMS, System
 
@@ -541,5 +541,5 @@ class TestTokens:
 
     @pytest.mark.parametrize("system", SYSTEMS, ids=lambda one: one.name)
     def test_that_advise_trusts_are_right(self, system: System) -> None:
-        asked = Asked("ci", "123456789012", "aws", (PRODUCTION,), system, "acme/site", "eu-west-1")
-        assert trusting(Principal("role", "r", "/", PRODUCTION, (), trust=trust(asked).value())) == {}
+        request = AdviceRequest("ci", "123456789012", "aws", (PRODUCTION,), system, "acme/site", "eu-west-1")
+        assert trusting(Principal("role", "r", "/", PRODUCTION, (), trust=trust(request).value())) == {}

@@ -21,7 +21,7 @@ from twokey.cli import terminal
 from twokey.core.journal import Journal
 from twokey.emulator import Emulator, KeyPair, Rule
 from twokey.revocation import following, ownership
-from twokey.revocation.answers import with_answers
+from twokey.revocation.conclusions import with_conclusions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -199,33 +199,33 @@ class TestWhoUsedIt:
         iam.delete_access_key(UserName="backdoor", AccessKeyId=gone.access_key_id)
         found = trace(gone)
         assert (found["user"], found["role"], found["status"]) == ("backdoor", "unknown", None)
-        assert "Unknown: account 123456789012 does not say that it has this key now." in found["answers"]["delete"]
+        assert "Unknown: account 123456789012 does not say that it has this key now." in found["conclusions"]["delete"]
 
     def test_a_key_of_no_known_account_is_said_to_be_unknown(self) -> None:
-        found = with_answers(
+        found = with_conclusions(
             msgspec.structs.replace(intrusion(), account=None, status=None, role="unknown"), 90, configured=True
         )
-        assert "the account of your credentials does not say that it has this key" in found.answers.delete
+        assert "the account of your credentials does not say that it has this key" in found.conclusions.delete
 
 
 class TestTheAnswers:
     def test_current_may_not_be_deleted_and_revoke_is_named(self, leak: Leak) -> None:
         found = trace(leak.current, code=1)
         assert found["may_delete"] == "no"
-        assert found["answers"]["delete"].startswith(
+        assert found["conclusions"]["delete"].startswith(
             f"No: it is CURRENT of ci, held by {STORE}. If it leaked, replace it: "
             f"twokey revoke {leak.current.access_key_id}"
         )
-        assert "3 sessions made from it may work until" in found["answers"]["delete"]
+        assert "3 sessions made from it may work until" in found["conclusions"]["delete"]
 
     def test_last_is_left_to_twokey(self, leak: Leak) -> None:
-        assert trace(leak.last)["answers"]["delete"].startswith("No, leave that to twokey: it is LAST of ci")
+        assert trace(leak.last)["conclusions"]["delete"].startswith("No, leave that to twokey: it is LAST of ci")
 
     def test_an_unmanaged_key_may_go_only_if_nothing_uses_it(self, leak: Leak) -> None:
         used, unused = trace(leak.unmanaged), trace(leak.unused)
         assert (used["may_delete"], unused["may_delete"]) == ("no", "yes")
-        assert "for sts from 203.0.113.9. Find that job first" in used["answers"]["delete"]
-        assert "aws iam update-access-key --user-name legacy" in unused["answers"]["delete"]
+        assert "for sts from 203.0.113.9. Find that job first" in used["conclusions"]["delete"]
+        assert "aws iam update-access-key --user-name legacy" in unused["conclusions"]["delete"]
 
     def test_a_key_that_was_made_inactive_is_left_to_the_operator(self, leak: Leak) -> None:
         iam, key = leak.aws.client("iam"), leak.unmanaged.access_key_id
@@ -235,11 +235,11 @@ class TestTheAnswers:
         finally:
             iam.update_access_key(UserName="legacy", AccessKeyId=key, Status="Active")
         assert found["may_delete"] == "unknown"
-        assert "It is Inactive now. If nothing has failed since" in found["answers"]["delete"]
+        assert "It is Inactive now. If nothing has failed since" in found["conclusions"]["delete"]
 
     def test_a_revoked_key_is_deleted_by_revoke(self) -> None:
-        found = with_answers(msgspec.structs.replace(intrusion(), role="last", revoked=True), 90, configured=True)
-        assert (found.may_delete, f"twokey revoke {found.key_id} --delete" in found.answers.delete) == ("yes", True)
+        found = with_conclusions(msgspec.structs.replace(intrusion(), role="last", revoked=True), 90, configured=True)
+        assert (found.may_delete, f"twokey revoke {found.key_id} --delete" in found.conclusions.delete) == ("yes", True)
 
     def test_an_unused_key_may_not_go_while_a_region_is_unread(self, leak: Leak) -> None:
         leak.aws.weather.add(
@@ -251,7 +251,7 @@ class TestTheAnswers:
         assert "cloudtrail:LookupEvents" in found["incomplete"][0]
 
     def test_what_was_done_is_told_without_what_the_intruder_chose(self, leak: Leak) -> None:
-        text = trace(leak.current, code=1)["answers"]["uses"]
+        text = trace(leak.current, code=1)["conclusions"]["uses"]
         assert "6 events from 2 addresses between" in text
         assert "Look at what may be left behind: CreateAccessKey, CreateUser." in text
         assert "backdoor" not in text
@@ -264,7 +264,7 @@ class TestTheAnswers:
         finally:
             leak.aws.set_last_used(leak.unused.access_key_id, None)
         assert found["may_delete"] == "no"
-        assert "for s3, says IAM." in found["answers"]["delete"]
+        assert "for s3, says IAM." in found["conclusions"]["delete"]
         assert any("no event of that was found" in note for note in found["notes"])
 
 
@@ -305,7 +305,7 @@ class TestWhatIsNotKnown:
         found = trace(theirs, code=1)
         assert (found["account"], found["user"], found["uses"]) == (OTHER, None, [])
         assert "with credentials of that account" in found["incomplete"][0]
-        assert found["answers"]["delete"] == f"Unknown: the key belongs to account {OTHER}."
+        assert found["conclusions"]["delete"] == f"Unknown: the key belongs to account {OTHER}."
 
     def test_the_account_comes_from_the_id_where_sts_does_not_say(self, leak: Leak) -> None:
         leak.aws.weather.add(Rule("sts:GetAccessKeyInfo", effect="error_before", status=403, code="AccessDenied"))
@@ -397,7 +397,7 @@ class TestTheOutput:
         tmp_path.joinpath("twokey.yaml").unlink()
         ran = twokey("trace", leak.last.access_key_id, "--json", "--region", HERE)
         assert (ran.code, ran.document["role"], ran.document["may_delete"]) == (0, "unmanaged", "unknown")
-        assert "does not know whether a store holds it" in ran.document["answers"]["delete"]
+        assert "does not know whether a store holds it" in ran.document["conclusions"]["delete"]
         assert "There is no ./twokey.yaml" in ran.err
 
     @pytest.mark.parametrize("secret", ["wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "akia", "AKIA 1"])

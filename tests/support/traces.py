@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from twokey.reports.audit import Use as LastUse
-from twokey.reports.trace import Answers, MadeSession, Trace, Use
+from twokey.reports.trace import Conclusions, MadeSession, Trace, Use
 
 NOW = datetime(2026, 11, 29, 12, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -63,7 +63,7 @@ def intrusion() -> Trace:
             MadeSession("ASIA2", KEY, None, NOW - 30 * DAY, NOW - 29 * DAY, followed=False),
         ],
         may_delete="no",
-        answers=Answers("No: it is CURRENT of ci.", "61 events from 2 addresses."),
+        conclusions=Conclusions("No: it is CURRENT of ci.", "61 events from 2 addresses."),
         complete=True,
         incomplete=[],
         notes=["Event history has management events only."],

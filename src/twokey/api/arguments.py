@@ -35,9 +35,9 @@ _EXPECTED = {_TEXT: "text", _NUMBER: "a number", _FILE: "the name of a file"}
 _MAY_BE_LEFT_OUT = frozenset(_KINDS) - {"text", "source", "file", "max_age", "within", "limit"}
 
 
-def check(**given: Any) -> None:
+def check(**arguments: Any) -> None:
     """Raise ``UsageError`` for an argument of another type than its name needs; None is one that was left out."""
-    for name, value in given.items():
+    for name, value in arguments.items():
         kinds = _KINDS[name]
         left_out = value is None and name in _MAY_BE_LEFT_OUT
         if not left_out and (not isinstance(value, kinds) or isinstance(value, bool)):
@@ -45,13 +45,13 @@ def check(**given: Any) -> None:
             raise UsageError(f"{name}: expected {_EXPECTED[kinds]}, got {_named(value)}.", remedy=decode)
 
 
-def texts(name: str, given: Any, remedy: str = "") -> tuple[str, ...]:
+def texts(name: str, value: Any, remedy: str = "") -> tuple[str, ...]:
     """Return a text, or each of several; raises ``UsageError`` for anything else."""
-    if given is None:
+    if value is None:
         return ()
-    if isinstance(given, str):
-        return (given,)
-    found = tuple(given) if isinstance(given, Iterable) else (given,)
+    if isinstance(value, str):
+        return (value,)
+    found = tuple(value) if isinstance(value, Iterable) else (value,)
     for one in found:
         if not isinstance(one, str):
             raise UsageError(f"{name}: expected text, got {_named(one)}.", remedy=remedy)

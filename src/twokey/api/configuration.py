@@ -48,9 +48,9 @@ def chosen(
     concurrency: int | None = None,
 ) -> Settings:
     """Return the settings of one call: those of the configuration, with what the call limits."""
-    given: object = configuration
-    if not isinstance(given, Configuration):
-        found = type(given).__name__
+    source: object = configuration
+    if not isinstance(source, Configuration):
+        found = type(source).__name__
         raise UsageError(f"Expected a configuration, got {found}.", remedy="Make one with load() or parse().")
     arguments.texts("users", users, "Give the names one by one: rotate(configuration, *names).")
     arguments.check(max_users=max_users, max_accounts=max_accounts, concurrency=concurrency)

@@ -132,7 +132,7 @@ def _memory(begin: Begin, journal: Journal, state: UserState, rules: Rules) -> I
     kept = {journal.current, journal.last} - {""}
     for destination in set(state.journal.delivered) - set(journal.delivered) - {rules.forget}:
         holds = kept & {key for name, key, _ in state.ambiguous_writes if name == destination}
-        holds |= kept & {state.given.get(destination, "")}
+        holds |= kept & {state.deliveries.get(destination, "")}
         # A delivery that was announced and refused leaves what was there before, and need not be named.
         if destination not in state.journal.delivering:
             holds |= kept & {state.holds.get(destination) or ""}

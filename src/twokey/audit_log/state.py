@@ -58,7 +58,7 @@ class UserState:
     listed_by: str = ""
     gone: set[str] = field(default_factory=set)
     holds: dict[str, str | None] = field(default_factory=dict)
-    given: dict[str, str] = field(default_factory=dict)
+    deliveries: dict[str, str] = field(default_factory=dict)
     """The key that each destination received last, according to the log."""
     announced: set[str] = field(default_factory=set)
     """The destinations that the journal names for a first delivery which has not taken place yet."""
@@ -217,7 +217,7 @@ class UserState:
             delivering=tuple(names.get(name, name) for name in self.journal.delivering),
         )
         self.holds = {names.get(name, name): held for name, held in self.holds.items()}
-        self.given = {names.get(name, name): key for name, key in self.given.items()}
+        self.deliveries = {names.get(name, name): key for name, key in self.deliveries.items()}
         self.announced = {names.get(name, name) for name in self.announced}
         self.ambiguous_writes = {(names.get(name, name), key, run) for name, key, run in self.ambiguous_writes}
 
@@ -287,7 +287,7 @@ class UserState:
         for before in {self.key_held_by(begin.destination), recorded.key if recorded else ""} - {"", MAY}:
             self._held(before, done.at)
         self.announced.discard(begin.destination)
-        self.holds[begin.destination] = self.given[begin.destination] = begin.key
+        self.holds[begin.destination] = self.deliveries[begin.destination] = begin.key
         self._held(begin.key, done.at)
 
     def _written(self, opened: Open, rules: Rules) -> None:

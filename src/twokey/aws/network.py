@@ -61,8 +61,8 @@ def _proxy(error: boto.ProxyConnectionError, action: str) -> Unreachable | None:
     url, reason = str(error.kwargs.get("proxy_url")), reason_of(inner)
     proxy = f"the proxy {url.replace(f'{_MASKED}:{_MASKED}@', '')}"
     if reason.startswith(_LOGIN_WANTED):
-        given = _MASKED in url
-        problem = f"{proxy} {'rejects the' if given else 'requires a'} user name and password ({reason})."
+        names_user = _MASKED in url
+        problem = f"{proxy} {'rejects the' if names_user else 'requires a'} user name and password ({reason})."
         way = "Write them into HTTPS_PROXY, with special characters percent-encoded: http://USER:PASSWORD@HOST:PORT."
         return _failure(action, problem, way)
     if str(getattr(inner, "original_error", "")).startswith("Tunnel connection failed"):

@@ -40,7 +40,7 @@ class Program(subprocess.Popen[bytes]):
     def communicate(self, input: bytes | None = None, timeout: float | None = None) -> tuple[bytes, bytes]:  # noqa: A002  the name in ``Popen``
         """Return what it wrote; raises ``TimeoutExpired`` once it has ended after the limit."""
         try:
-            output, told = super().communicate(input, LONGEST if timeout is None else timeout)
+            output, errors = super().communicate(input, LONGEST if timeout is None else timeout)
         except subprocess.TimeoutExpired:
             self.kill()
             # A program that it has started may still hold its output: nothing more is read.
@@ -49,9 +49,9 @@ class Program(subprocess.Popen[bytes]):
                     stream.close()
             self.wait()
             raise
-        if self.returncode and _ITSELF.encode() in told:
+        if self.returncode and _ITSELF.encode() in errors:
             raise _runs_itself()
-        return output, told
+        return output, errors
 
 
 def _runs_itself() -> CredentialsUnavailable:

@@ -61,5 +61,5 @@ def _role_refused(operation: str, code: str, message: str, profiles: Profiles) -
         )
     if code == "RegionDisabledException":
         return Failure("the account has not enabled STS in this region.", "Enable it, or set another AWS_REGION.")
-    said = f": {sentence(message)}" if message else "."
-    return Failure(f"sts:{operation} on {role} was rejected ({code}){said}", f"Check the profile {profile!r}.")
+    reason = f": {sentence(message)}" if message else "."
+    return Failure(f"sts:{operation} on {role} was rejected ({code}){reason}", f"Check the profile {profile!r}.")

@@ -44,7 +44,7 @@ def command(
     from twokey.aws.endpoints import partition_of
     from twokey.fleet.runtime import Runtime
     from twokey.inventory import collect
-    from twokey.permissions.advice import REGION, Asked, advise
+    from twokey.permissions.advice import REGION, AdviceRequest, advise
 
     text = _read(pipeline)
     _refuse_secret(pipeline, text)
@@ -55,7 +55,7 @@ def command(
     destinations = _destinations(settings, found)
     system, known = _system(pipeline, text, destinations)
     where = region or runtime.clients.region
-    asked = Asked(
+    request = AdviceRequest(
         user=found.name,
         account=found.account,
         partition=partition_of(where) if where else found.arn.split(":")[1],
@@ -67,7 +67,7 @@ def command(
         pipeline=text,
         destinations=destinations,
     )
-    _print(asked.user, system, advise(asked))
+    _print(request.user, system, advise(request))
     return 0
 
 

@@ -110,7 +110,7 @@ def _run(flags: JobFlags, via: str | None, words: tuple[str, ...]) -> int:
         job = stack.enter_context(Job(words))
         variables = _provide(stack, flags, via, runtime, credentials, provided)
         status = job.run(variables)
-    if status > 0 and via != "env" and not credentials.asked:
+    if status > 0 and via != "env" and not credentials.requests:
         terminal.tell(
             "The command failed, and never asked for the credentials: it may not be able to refresh them. If it needs "
             "them, add --via env."

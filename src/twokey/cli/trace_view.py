@@ -1,4 +1,4 @@
-"""What ``twokey trace`` shows: whose the key is, two answers, what may be left behind, and every use."""
+"""What ``twokey trace`` shows: whose the key is, two conclusions, what may be left behind, and every use."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def show(result: Trace) -> None:
     terminal.paragraph(_about(result))
     for line in _reaches(result):
         terminal.paragraph(line, "", "  ")
-    for question, answer in ((MAY, result.answers.delete), (DONE, result.answers.uses)):
+    for question, conclusion in ((MAY, result.conclusions.delete), (DONE, result.conclusions.uses)):
         terminal.headline(question)
-        terminal.paragraph(answer, "  ")
+        terminal.paragraph(conclusion, "  ")
     _show_left(result, width)
     if result.sessions:
         terminal.headline("Sessions made from it")
@@ -71,8 +71,8 @@ def lines(result: Trace) -> Iterator[str]:
     """Return the result as lines for a log."""
     yield _about(result)
     yield from _reaches(result)
-    yield f"{MAY} {result.answers.delete}"
-    yield f"{DONE} {result.answers.uses}"
+    yield f"{MAY} {result.conclusions.delete}"
+    yield f"{DONE} {result.conclusions.uses}"
     for use in result.uses:
         if use.mark:
             about = f"{use.mark}: {_event(use)} at {timestamps.utc(use.time)} in {use.region} "

@@ -36,8 +36,8 @@ def accounts(form: AccountsForm | UnsetType, document: Document) -> AccountSetti
     if form is UNSET:
         return None
     at = f"{document.at(('accounts',))}: "
-    given = {"organizations": form.organizations, "list": form.listed, "file": form.file}
-    kinds = [name for name, value in given.items() if value is not UNSET]
+    sources = {"organizations": form.organizations, "list": form.listed, "file": form.file}
+    kinds = [name for name, value in sources.items() if value is not UNSET]
     if len(kinds) != 1:
         found = " and ".join(f"`{kind}`" for kind in kinds) or "none of them"
         raise UsageError(f"{at}`accounts` needs exactly one of `organizations`, `list` and `file`; it has {found}.")
@@ -139,7 +139,7 @@ def _from_file(name: str, common: AccountRole, at: str) -> tuple[tuple[Account, 
         raise UsageError(message, remedy="Let `file` name an accounts.yml of Cloud Custodian.") from None
     entries = document.value.get("accounts")
     if not isinstance(entries, list) or not entries:
-        raise document.wrong((), "expected a list `accounts`, as Cloud Custodian's c7n-org reads it.")
+        raise document.error((), "expected a list `accounts`, as Cloud Custodian's c7n-org reads it.")
     found: list[Account] = []
     lines: dict[str, str] = {}
     for index, entry in enumerate(entries):
@@ -150,7 +150,7 @@ def _from_file(name: str, common: AccountRole, at: str) -> tuple[tuple[Account, 
         _refuse_second(lines, one.account_id, where)
         names = [one.role] if isinstance(one.role, str) else one.role
         if not names:
-            raise document.wrong(
+            raise document.error(
                 place,
                 f"the account {one.name or one.account_id} has no `role`.",
                 "Add the role that twokey is to assume there; it uses no profile for one account of many.",
@@ -170,14 +170,14 @@ def _tags(texts: list[str]) -> dict[str, str]:
 
 def _role(name: str, common: AccountRole, document: Document, place: Place) -> AccountRole:
     if not _ROLE.fullmatch(name):
-        raise document.wrong(place, f"`role`: expected the name or the ARN of a role, got {name!r}.")
+        raise document.error(place, f"`role`: expected the name or the ARN of a role, got {name!r}.")
     return replace(common, name=name)
 
 
 def _check_leads_there(roles: tuple[AccountRole, ...], account: str, document: Document, place: Place) -> None:
     """Raise ``UsageError`` where the last role is one of another account: the run would act there, as in this one."""
     if roles and (found := roles[-1].arn(account, "aws").split(":")[4]) != account:
-        raise document.wrong(
+        raise document.error(
             place,
             f"`role`: {roles[-1].name} is a role of account {found}; this item is about account {account}.",
             "Name a role of that account, or correct its ID. Of several roles, the last one must be in the account.",
@@ -206,4 +206,4 @@ def _check_ou(text: str, at: str) -> None:
 
 def _check_external_id(text: str, document: Document, place: Place) -> None:
     if text and not _EXTERNAL_ID.fullmatch(text):
-        raise document.wrong(place, "`external_id`: expected 2 to 1224 letters, digits and characters +=,.@:/-_.")
+        raise document.error(place, "`external_id`: expected 2 to 1224 letters, digits and characters +=,.@:/-_.")

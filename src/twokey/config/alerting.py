@@ -41,7 +41,7 @@ def alerts(form: AlertsForm | UnsetType, document: Document) -> Alerts | None:
     if isinstance(form, UnsetType):
         return None
     if form.to is UNSET and form.heartbeat is UNSET:
-        raise document.wrong(("alerts",), "`alerts` has neither `to` nor `heartbeat`.", "Add one of them.")
+        raise document.error(("alerts",), "`alerts` has neither `to` nor `heartbeat`.", "Add one of them.")
     receivers = tuple(form.to or ())
     for index, receiver in enumerate(receivers):
         _check(receiver, document, ("alerts", "to", index))
@@ -60,7 +60,7 @@ def alerts(form: AlertsForm | UnsetType, document: Document) -> Alerts | None:
 def _remember(form: AlertsForm, document: Document) -> str:
     if isinstance(form.remember, UnsetType):
         if form.repeat is not UNSET:
-            raise document.wrong(
+            raise document.error(
                 ("alerts", "repeat"),
                 "`repeat` needs `remember`: twokey keeps no state of its own.",
                 "Say where twokey may remember what was sent: remember: ssm:/twokey/alerts.",
@@ -69,7 +69,7 @@ def _remember(form: AlertsForm, document: Document) -> str:
     try:
         memory.check(form.remember)
     except UsageError as error:
-        raise document.wrong(("alerts", "remember"), f"`remember`: {error.message}", error.remedy) from None
+        raise document.error(("alerts", "remember"), f"`remember`: {error.message}", error.remedy) from None
     return form.remember
 
 
@@ -83,14 +83,14 @@ def _check(receiver: Receiver, document: Document, place: Place) -> None:
     kinds = [kind for kind in KINDS if getattr(receiver, kind) is not UNSET]
     if len(kinds) != 1:
         found = f"it has {' and '.join(f'`{kind}`' for kind in kinds)}" if kinds else "it has none of them"
-        raise document.wrong(
+        raise document.error(
             place,
             f"a receiver of `alerts` has exactly one of {', '.join(KINDS)}; {found}.",
             "Begin each receiver with `- `, on a line of its own.",
         )
     (kind,) = kinds
     for at, message, remedy in _problems(receiver, kind):
-        raise document.wrong((*place, kind, *at), message, remedy)
+        raise document.error((*place, kind, *at), message, remedy)
 
 
 def _problems(receiver: Receiver, kind: str) -> Iterator[tuple[Place, str, str]]:

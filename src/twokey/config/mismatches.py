@@ -66,7 +66,7 @@ def decode(document: Document) -> Form:
                 convert(value, form, document, (key, name))
             elif not (key == "roles" and isinstance(value, str)):
                 found = "nothing" if value is None else _kind(value)
-                raise document.wrong((key, name), f"`{name}`: expected {_NAMED[key]}, got {found}.")
+                raise document.error((key, name), f"`{name}`: expected {_NAMED[key]}, got {found}.")
     return convert(document.value, Form, document)
 
 
@@ -81,16 +81,16 @@ def convert(value: object, form: type[FormT], document: Document, place: Place =
 def _refuse_other_versions(document: Document) -> None:
     version = document.value.get("version")
     if version is None:
-        raise document.wrong((), "`version` is missing.", "Write `version: 1` as the first line.")
+        raise document.error((), "`version` is missing.", "Write `version: 1` as the first line.")
     if type(version) is int and version == VERSION:
         return
     expected = f"expected the number {VERSION}, the version of the format that this twokey reads"
     if version == str(VERSION):
-        raise document.wrong(
+        raise document.error(
             ("version",), f"`version`: {expected}, got the text {version!r}.", "Remove the quotes: version: 1."
         )
     found = repr(version[:20]) if isinstance(version, str) else document.spelled.get(("version",), _kind(version))
-    raise document.wrong(("version",), f"`version`: {expected}, got {found}.")
+    raise document.error(("version",), f"`version`: {expected}, got {found}.")
 
 
 def _mappings(value: Mapping[str, Any]) -> Iterator[tuple[Place, Mapping[str, Any]]]:
@@ -129,10 +129,10 @@ def _check_options(document: Document, place: Place, mapping: Mapping[str, Any])
 def _not_text(document: Document, place: Place, key: str, value: object) -> UsageError:
     spelled, found = document.spelled.get(place, ""), _kind(value)
     if value is None:
-        return document.wrong(place, f"`{key}`: this item has no value.", "Fill it in, or remove it.")
+        return document.error(place, f"`{key}`: this item has no value.", "Fill it in, or remove it.")
     if spelled:
-        return document.wrong(place, f'`{key}`: YAML reads {spelled} as {found}, not as text; quote it: "{spelled}".')
-    return document.wrong(place, f"`{key}`: expected {_VALUE}, got {found} in it.")
+        return document.error(place, f'`{key}`: YAML reads {spelled} as {found}, not as text; quote it: "{spelled}".')
+    return document.error(place, f"`{key}`: expected {_VALUE}, got {found} in it.")
 
 
 def _check_items(document: Document) -> None:
@@ -142,7 +142,7 @@ def _check_items(document: Document) -> None:
         found = entry if isinstance(entry, dict) else {}
         for number, pattern in enumerate(_items(found.get("except"))):
             if pattern == "":
-                raise document.wrong((*place, "except", number), "`except`: a pattern is empty.", "Remove it.")
+                raise document.error((*place, "except", number), "`except`: a pattern is empty.", "Remove it.")
         _check_regions(document, place, found)
     _check_regions(document, (), document.value)
 
@@ -151,7 +151,7 @@ def _check_regions(document: Document, place: Place, rules: Mapping[str, Any]) -
     verify = rules.get("verify")
     for index, region in enumerate(_items(verify.get("regions") if isinstance(verify, dict) else None)):
         if isinstance(region, str) and not re.search(REGION, region):
-            raise document.wrong(
+            raise document.error(
                 (*place, "verify", "regions", index),
                 f"`regions`: expected an AWS region such as eu-central-1, got {region!r}.",
             )
@@ -162,7 +162,7 @@ def _check_connections(document: Document) -> None:
     for name, settings in connections.items() if isinstance(connections, dict) else ():
         if not isinstance(settings, dict):
             found = "nothing" if settings is None else _kind(settings)
-            raise document.wrong(
+            raise document.error(
                 ("connections", name),
                 f"`{name}`: expected a mapping of the connection's settings, got {found}.",
                 "Write each setting on a line of its own below it, indented: token: {env: NAME}.",
@@ -184,7 +184,7 @@ def _check_alerts(document: Document) -> None:
     for place, value in values:
         if isinstance(value, str | int | float):
             key = str(place[-1])
-            raise document.wrong(
+            raise document.error(
                 place,
                 f"`{key}` contains the secret itself: twokey.yaml never holds a secret.",
                 f"Write where it comes from: {key}: {{env: NAME}}, {{file: PATH}} or {{from: URL}}. Replace this "
@@ -204,21 +204,21 @@ def _plain(message: str, document: Document, outer: Place) -> UsageError:
     place: Place = (*outer, *(word or int(index) for word, index in _STEP.findall(where)))
     named = re.search(r"field `(.+)`$", what)
     if named and "unknown" in what:
-        return document.wrong((*place, named[1]), f"unknown key `{named[1]}`{_nearest(named[1], place)}")
+        return document.error((*place, named[1]), f"unknown key `{named[1]}`{_nearest(named[1], place)}")
     key = next((str(step) for step in reversed(place) if isinstance(step, str)), "the file")
     if named:
         inside = f"`{key}`" if place[:1] == ("tiers",) else f"this entry of `{key}`" if place else "the file"
-        return document.wrong(place, f"{inside} has no `{named[1]}`, which is required.")
+        return document.error(place, f"{inside} has no `{named[1]}`, which is required.")
     limit = _LIMIT.fullmatch(what)
     if limit:
-        return document.wrong(place, _limit(key, *limit.groups()))
+        return document.error(place, _limit(key, *limit.groups()))
     if key in _CHOICES:
         found = document.spelled.get(place, "something else")
-        return document.wrong(place, f"`{key}`: expected {_CHOICES[key]}, got {found}.")
+        return document.error(place, f"`{key}`: expected {_CHOICES[key]}, got {found}.")
     types = _TYPES.fullmatch(what)
     if types:
         return _type(document, place, key, types[1], types[2])
-    return document.wrong(place, f"`{key}`: {what}.")
+    return document.error(place, f"`{key}`: {what}.")
 
 
 def _nearest(unknown: str, place: Place) -> str:
@@ -258,19 +258,19 @@ def _limit(key: str, kind: str, relation: str, bound: str) -> str:
 def _type(document: Document, place: Place, key: str, expected: str, got: str) -> UsageError:
     subject = f"`{key}`" if not place or place[-1] == key else f"an item of `{key}`"
     if got == "null":
-        return document.wrong(place, f"{subject} has no value.", "Fill it in, or remove it.")
+        return document.error(place, f"{subject} has no value.", "Fill it in, or remove it.")
     spelled = document.spelled.get(place, "")
     if expected == "str" and key in DURATIONS and got in {"int", "float"}:
-        return document.wrong(place, f"`{key}`: {spelled} is not a duration.", durations.HOW_TO_WRITE)
+        return document.error(place, f"`{key}`: {spelled} is not a duration.", durations.HOW_TO_WRITE)
     if expected == "str" and spelled:
-        return document.wrong(
+        return document.error(
             place, f'`{key}`: YAML reads {spelled} as {_WORDS.get(got, got)}, not as text; quote it: "{spelled}".'
         )
     if expected == "array":
         found = _WORDS.get(got, got)
-        return document.wrong(place, f"`{key}` must be a list, not {found}.", _as_list(key, got, spelled))
+        return document.error(place, f"`{key}` must be a list, not {found}.", _as_list(key, got, spelled))
     wanted = "a URL, or a mapping with `to`" if key in ("store", "deliver") else _WORDS.get(expected, expected)
-    return document.wrong(place, f"{subject} must be {wanted}, not {_WORDS.get(got, got)}.")
+    return document.error(place, f"{subject} must be {wanted}, not {_WORDS.get(got, got)}.")
 
 
 def _as_list(key: str, got: str, spelled: str) -> str:

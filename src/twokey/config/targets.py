@@ -76,7 +76,7 @@ def _connection(
     if not isinstance(kind, str) or kind not in kinds:
         hint = nearest(str(kind), kinds)
         remedy = "Give the connection the name of its service, or set the service: kind: github."
-        raise document.wrong(place, f"`{name}`: there is no service {kind!r} to connect to; {hint}", remedy)
+        raise document.error(place, f"`{name}`: there is no service {kind!r} to connect to; {hint}", remedy)
     struct = kinds[kind].settings
     _refuse_literals(document, place, settings, struct)
     try:
@@ -95,7 +95,7 @@ def _refuse_literals(
         where = (*place, field.encode_name)
         if Source in kinds and isinstance(value, str | int | float):
             key = field.encode_name
-            raise document.wrong(where, f"`{key}` contains the secret itself: {_NEVER}.", _INSTEAD.format(key=key))
+            raise document.error(where, f"`{key}` contains the secret itself: {_NEVER}.", _INSTEAD.format(key=key))
         for kind in kinds:
             nested = isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind is not Source
             if nested and isinstance(value, dict):
@@ -108,14 +108,14 @@ def _wrong(document: Document, place: Place, message: str, struct: type[msgspec.
     what, inner = (found[1], tuple(found[2].split("."))) if found else (message, ())
     named = re.search(r"field `(.+)`$", what)
     if named and "unknown" in what:
-        return document.wrong(
+        return document.error(
             (*place, *inner, named[1]), f"unknown key `{named[1]}`; {nearest(named[1], _keys(struct, inner))}"
         )
     if named:
-        return document.wrong(
+        return document.error(
             (*place, *inner), f"`{'.'.join((str(place[-1]), *inner))}` has no `{named[1]}`, which is required."
         )
-    return document.wrong((*place, *inner), f"`{'.'.join((str(place[-1]), *inner))}`: {in_words(what)}.")
+    return document.error((*place, *inner), f"`{'.'.join((str(place[-1]), *inner))}`: {in_words(what)}.")
 
 
 def _keys(struct: type[msgspec.Struct], inner: Place) -> list[str]:

@@ -30,9 +30,9 @@ def waves(forms: list[WaveForm] | UnsetType, document: Document, *, several: boo
     for index, form in enumerate(forms):
         place: Place = ("waves", index)
         if (form.accounts is UNSET) == (form.percent is UNSET):
-            raise document.wrong(place, "a wave needs either `accounts` or `percent`.")
+            raise document.error(place, "a wave needs either `accounts` or `percent`.")
         if form.accounts is not UNSET and not several:
-            raise document.wrong(
+            raise document.error(
                 place,
                 "`accounts` of a wave needs `accounts` at the top level of the file.",
                 "Add it, or use `percent`: without accounts, it is about users.",
@@ -40,7 +40,7 @@ def waves(forms: list[WaveForm] | UnsetType, document: Document, *, several: boo
         percent = 0 if form.percent is UNSET else form.percent
         least = max((one.percent for one in found), default=0)
         if percent and percent <= least:
-            raise document.wrong(
+            raise document.error(
                 (*place, "percent"),
                 f"`percent`: expected more than {least}, which an earlier wave has.",
                 "Percentages include the earlier waves: 10, 50, 100.",

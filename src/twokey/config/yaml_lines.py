@@ -65,7 +65,7 @@ class Document:
         for below in [one for one in self.lines if len(one) > len(place) and one[: len(place)] == place]:
             del self.lines[below]
 
-    def wrong(self, place: Place, message: str, remedy: str = "") -> UsageError:
+    def error(self, place: Place, message: str, remedy: str = "") -> UsageError:
         """Return the error for a problem with the value at this position."""
         return UsageError(f"{self.at(place)}: {message}", remedy=remedy)
 
@@ -91,7 +91,7 @@ def parse(text: str, name: str) -> Document:
         raise UsageError(f"{name}: the file is empty.", remedy="Begin it with the line `version: 1`.")
     document.value = _Reader(document).value(node, ())
     if not isinstance(document.value, dict):
-        raise document.wrong((), "expected a mapping of keys to values.", "Begin the file with the line `version: 1`.")
+        raise document.error((), "expected a mapping of keys to values.", "Begin the file with the line `version: 1`.")
     return document
 
 
@@ -141,7 +141,7 @@ class _Reader:
         self._document.lines.setdefault(place, node.start_mark.line + 1)
         self._seen += 1
         if self._seen > MOST_VALUES or len(place) > MOST_LEVELS:
-            raise self._document.wrong(place[:1], "the aliases here expand to too many values, or to themselves.")
+            raise self._document.error(place[:1], "the aliases here expand to too many values, or to themselves.")
         if isinstance(node, yaml.MappingNode) and node.tag == _TAG + "map":
             return self._mapping(node, place)
         if isinstance(node, yaml.SequenceNode) and node.tag == _TAG + "seq":
@@ -179,9 +179,9 @@ class _Reader:
         try:
             return self._scalars.construct_object(node)
         except (ConstructorError, ValueError, KeyError):
-            raise self._document.wrong(
+            raise self._document.error(
                 place, f"YAML reads `{node.value}` as a {kind}, and it is not a valid one.", "Put the value in quotes."
             ) from None
 
     def _tag(self, node: yaml.Node, place: Place) -> UsageError:
-        return self._document.wrong(place, f"the YAML tag `{node.tag}` is not supported.", "Remove it.")
+        return self._document.error(place, f"the YAML tag `{node.tag}` is not supported.", "Remove it.")

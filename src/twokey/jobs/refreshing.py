@@ -49,8 +49,8 @@ class Refreshing:
         self._since = 0.0
         self._refresh: _Refresh | None = None
         self._failing = False
-        self.asked = 0
-        """How often the job asked."""
+        self.requests = 0
+        """How often the job requested credentials."""
 
     def first(self) -> Provided:
         """Read for the first time; raises the errors of the source."""
@@ -59,7 +59,7 @@ class Refreshing:
     def ask(self) -> Provided:
         """Return credentials for the job; raises ``TwokeyError`` if there are none that work."""
         with self._lock:
-            self.asked += 1
+            self.requests += 1
             held = self._held
             if held and self._serves(held):
                 return held

@@ -29,7 +29,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AdviceRequest:
     """What is known: the user, its roles, its CI system with the project, the pipeline's file, and its destinations."""
 
     user: str
@@ -44,10 +44,10 @@ class Asked:
     destinations: tuple[str, ...] = ()
 
 
-def advise(asked: Asked) -> list[Step]:
+def advise(request: AdviceRequest) -> list[Step]:
     """Return the steps."""
-    system = asked.system
-    role = asked.roles[0] if asked.roles else ROLE.replace("ACCOUNT", asked.account)
+    system = request.system
+    role = request.roles[0] if request.roles else ROLE.replace("ACCOUNT", request.account)
     return [
         Step(
             f"Let AWS know {system.name}",
@@ -56,10 +56,10 @@ def advise(asked: Asked) -> list[Step]:
         ),
         Step(
             "Let the role trust the jobs",
-            _trust_text(asked, role),
-            json.dumps(trust(asked).value(), indent=2),
+            _trust_text(request, role),
+            json.dumps(trust(request).value(), indent=2),
         ),
-        Step("Change the pipeline", *_pipeline(asked, role)),
+        Step("Change the pipeline", *_pipeline(request, role)),
         Step(
             "See that the jobs use the role",
             "Run the pipeline with this command in it: the ARN has to be one of assumed-role, and not of the user.",
@@ -69,59 +69,59 @@ def advise(asked: Asked) -> list[Step]:
             "Wait until the key is unused",
             "CURRENT and LAST have to be unused for longer than your rarest job pauses, 14 days at least. AWS shows "
             "the last use with a delay. Until then, keep rotating: jobs elsewhere may still use the key.",
-            command("status", asked.user),
+            command("status", request.user),
         ),
         Step(
             "Switch the key off before you delete it",
             "A forgotten job shows while both keys are Inactive, and they can be made Active again. Take the user out "
             "of twokey.yaml first, so that no rotation makes another key.",
-            f"aws iam list-access-keys --user-name {asked.user}\n"
-            f"aws iam update-access-key --user-name {asked.user} --access-key-id KEY_ID --status Inactive",
+            f"aws iam list-access-keys --user-name {request.user}\n"
+            f"aws iam update-access-key --user-name {request.user} --access-key-id KEY_ID --status Inactive",
         ),
         Step(
             "Remove what is left",
             "A week later: delete the keys and the user, and what the destinations hold"
-            + (f": {', '.join(asked.destinations)}." if asked.destinations else "."),
+            + (f": {', '.join(request.destinations)}." if request.destinations else "."),
         ),
     ]
 
 
-def trust(asked: Asked) -> Document:
+def trust(request: AdviceRequest) -> Document:
     """Return the trust policy of the role for the jobs of the CI system."""
-    system, issuer = asked.system, asked.system.issuer
-    subject = Condition(system.operator, f"{issuer}:sub", (system.subject_of(asked.project),))
+    system, issuer = request.system, request.system.issuer
+    subject = Condition(system.operator, f"{issuer}:sub", (system.subject_of(request.project),))
     audience = Condition("StringEquals", f"{issuer}:aud", (system.audience,))
     statement = Statement(
         sid="TrustedJobs",
         why=f"Let these jobs of {system.name} assume the role.",
         actions=("sts:AssumeRoleWithWebIdentity",),
-        principal=("Federated", (f"arn:{asked.partition}:iam::{asked.account}:oidc-provider/{issuer}",)),
+        principal=("Federated", (f"arn:{request.partition}:iam::{request.account}:oidc-provider/{issuer}",)),
         conditions=(audience, subject),
     )
     return Document("role-trust", "Which jobs may assume the role.", (statement,))
 
 
-def _trust_text(asked: Asked, role: str) -> str:
+def _trust_text(request: AdviceRequest, role: str) -> str:
     words = f"Add this statement to the trust policy of {role}. The user keeps its own until the end."
-    if len(asked.roles) > 1:
-        words += f" The user can also assume {', '.join(asked.roles[1:])}: name the one that the jobs need."
-    if not asked.roles:
+    if len(request.roles) > 1:
+        words += f" The user can also assume {', '.join(request.roles[1:])}: name the one that the jobs need."
+    if not request.roles:
         words = "Create a role with the permissions that the user has, and with this trust policy."
-    return f"{words} Replace the uppercase words by the names of your project. {asked.system.note}".strip()
+    return f"{words} Replace the uppercase words by the names of your project. {request.system.note}".strip()
 
 
-def _pipeline(asked: Asked, role: str) -> tuple[str, str]:
-    if asked.pipeline is None:
-        sample = "\n".join(asked.system.change([], role, asked.region)).strip("\n")
-        diff = command("advise", asked.user, "--pipeline FILE")
+def _pipeline(request: AdviceRequest, role: str) -> tuple[str, str]:
+    if request.pipeline is None:
+        sample = "\n".join(request.system.change([], role, request.region)).strip("\n")
+        diff = command("advise", request.user, "--pipeline FILE")
         return f"Name the pipeline's file to get the change as a diff: {diff}.", sample
-    after = changed(asked.system, asked.pipeline, role, asked.region)
+    after = changed(request.system, request.pipeline, role, request.region)
     diff = "\n".join(
         line.rstrip("\n")
         for line in difflib.unified_diff(
-            asked.pipeline.splitlines(), after.splitlines(), f"a/{asked.file}", f"b/{asked.file}", lineterm=""
+            request.pipeline.splitlines(), after.splitlines(), f"a/{request.file}", f"b/{request.file}", lineterm=""
         )
     )
     if not diff:
-        return f"{asked.file} needs no change.", ""
-    return f"Apply this to {asked.file} (git apply). Check the branch and the jobs that it is for.", diff
+        return f"{request.file} needs no change.", ""
+    return f"Apply this to {request.file} (git apply). Check the branch and the jobs that it is for.", diff

@@ -48,7 +48,7 @@ class KeyLife:
 
 @dataclass(slots=True)
 class Rotation:
-    """A rotation that was due: when, and when it was done; ``said`` is what runs said meanwhile.
+    """A rotation that was due: when, and when it was done; ``runs`` are the runs meanwhile.
 
     ``begun`` is when the run that did it was scheduled: it is late if that was, whatever users came before in that run.
     """
@@ -56,7 +56,7 @@ class Rotation:
     due: float
     begun: float | None = None
     done: float | None = None
-    said: list[Run] = field(default_factory=list)
+    runs: list[Run] = field(default_factory=list)
 
 
 class Actor:
@@ -128,7 +128,7 @@ class Actor:
         if entry.outcome not in QUIET or (entry.weather and entry.outcome != "not_due"):
             self.runs.append(entry)
             if self._due is not None and now >= self._due:
-                self._rotation().said.append(entry)
+                self._rotation().runs.append(entry)
         try:
             observation, decision = look(Task(self.job.user, self.job.policy, world))
         except TwokeyError:
@@ -152,7 +152,7 @@ class Actor:
         if self._due is None:
             # No run came as far as a key in the store, which was due from the beginning.
             self._due = 0.0
-            self._rotation().said.extend(self.runs)
+            self._rotation().runs.extend(self.runs)
         elif self._due <= end:
             self._rotation()
 

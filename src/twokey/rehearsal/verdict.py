@@ -204,7 +204,7 @@ def _why_late(rotation: Rotation, done: float, actor: Actor, played: Played, opt
                 f"{durations.exact(policy.window)}."
             )
         return message, "Let a monitor alert you when no run takes place (heartbeat, or twokey status --check)."
-    refused = [run for run in rotation.said if run.outcome == "refused" and run.weather is None]
+    refused = [run for run in rotation.runs if run.outcome == "refused" and run.weather is None]
     if refused and refused[-1].reason == "in_use":
         longest = max((jobs.kind.length for jobs in actor.jobs), default=timedelta(0))
         window = window_for(longest, policy)
@@ -216,7 +216,7 @@ def _why_late(rotation: Rotation, done: float, actor: Actor, played: Played, opt
         return f"It was refused: {refused[-1].message}", advice
     if refused:
         return f"It was refused: {refused[-1].message}", "Do what the message says: no later run decides otherwise."
-    met = Counter(run.weather or run.outcome for run in rotation.said if run.outcome in ("refused", "failed", "killed"))
+    met = Counter(run.weather or run.outcome for run in rotation.runs if run.outcome in ("refused", "failed", "killed"))
     every = options.every
     if met:
         what = ", ".join(f"{kind} ({count})" for kind, count in met.items())

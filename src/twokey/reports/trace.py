@@ -56,8 +56,8 @@ class MadeSession(msgspec.Struct, frozen=True):
     followed: bool
 
 
-class Answers(msgspec.Struct, frozen=True):
-    """The two answers, for people: may the key be deleted, and what was done with it."""
+class Conclusions(msgspec.Struct, frozen=True):
+    """The two conclusions, for people: may the key be deleted, and what was done with it."""
 
     delete: str
     uses: str
@@ -88,7 +88,7 @@ class Trace(msgspec.Struct, frozen=True):
     uses: list[Use]
     sessions: list[MadeSession]
     may_delete: May
-    answers: Answers
+    conclusions: Conclusions
     complete: bool
     incomplete: list[str]
     notes: list[str]

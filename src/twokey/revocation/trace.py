@@ -20,9 +20,9 @@ from twokey.inventory import collect
 from twokey.permissions.lint_users import permissions
 from twokey.permissions.reach import Reach
 from twokey.reports import audit
-from twokey.reports.trace import Answers, Trace
+from twokey.reports.trace import Conclusions, Trace
 from twokey.revocation import ownership
-from twokey.revocation.answers import with_answers, with_elsewhere
+from twokey.revocation.conclusions import with_conclusions, with_elsewhere
 from twokey.revocation.following import follow
 from twokey.revocation.uses import uses
 
@@ -112,7 +112,7 @@ def trace(request: Request, sources: Sources, tell: Callable[[str], None]) -> Tr
         incomplete=problems,
         notes=[*filter(None, notes), _not_yet(now), DATA_EVENTS],
     )
-    return with_answers(result, request.days, configured=sources.configured)
+    return with_conclusions(result, request.days, configured=sources.configured)
 
 
 def _unknown(request: Request, account: str | None, now: datetime) -> Trace:
@@ -135,7 +135,7 @@ def _unknown(request: Request, account: str | None, now: datetime) -> Trace:
         uses=[],
         sessions=[],
         may_delete="unknown",
-        answers=Answers(delete="", uses=""),
+        conclusions=Conclusions(delete="", uses=""),
         complete=False,
         incomplete=[],
         notes=[],

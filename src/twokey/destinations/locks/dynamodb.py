@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from twokey.aws.sending import Sender
 from twokey.core.errors import Ambiguous, NotFound, ServiceRejected, UsageError
 from twokey.destinations.kind import Permission
-from twokey.destinations.locks.lock import Content, LockKind, decoded, encoded, foreign, settled
+from twokey.destinations.locks.lock import Content, LockKind, decoded, encoded, not_a_lock, settled
 
 if TYPE_CHECKING:
     from twokey.aws.clients import Clients
@@ -72,7 +72,7 @@ class Item:
         try:
             epoch, lease, fence = int(item["epoch"]["N"]), item["lease"]["S"], item["fence"]["S"]
         except (KeyError, ValueError):
-            raise foreign(self.name) from None
+            raise not_a_lock(self.name) from None
         return Content(epoch, decoded(lease, self.name), fence)
 
     def replace(self, seen: Content | None, content: Content) -> Content:

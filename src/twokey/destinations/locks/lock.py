@@ -105,10 +105,10 @@ def decoded(text: str, name: str) -> Lease | None:
     try:
         return decoder(Lease).decode(text) if text != "null" else None
     except (msgspec.DecodeError, UnicodeError):
-        raise foreign(name) from None
+        raise not_a_lock(name) from None
 
 
-def foreign(name: str) -> ServiceRejected:
+def not_a_lock(name: str) -> ServiceRejected:
     """Return the error for a value that twokey did not write."""
     return ServiceRejected(
         f"The lock {name} holds a value that twokey did not write.",

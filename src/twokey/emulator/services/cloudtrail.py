@@ -94,8 +94,8 @@ def _event(event: Recorded) -> dict[str, Any]:
 def _question(call: Call) -> str:
     """What a token belongs to: it is valid with the same parameters only."""
     names = ("LookupAttributes", "StartTime", "EndTime")
-    asked = json.dumps({name: call.params.get(name) for name in names}, sort_keys=True)
-    return hashlib.sha256(asked.encode()).hexdigest()[:16]
+    parameters = json.dumps({name: call.params.get(name) for name in names}, sort_keys=True)
+    return hashlib.sha256(parameters.encode()).hexdigest()[:16]
 
 
 def _write(call: Call, number: int) -> str:

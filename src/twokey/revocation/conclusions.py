@@ -1,4 +1,4 @@
-"""Two answers about a key, for people: may it be deleted, and what was done with it. Pure.
+"""Two conclusions about a key, for people: may it be deleted, and what was done with it. Pure.
 
 Nothing in them was chosen by the user of the key: an intruder names users and programs as they like.
 """
@@ -12,7 +12,7 @@ import msgspec
 
 from twokey.core import timestamps
 from twokey.core.commands import revoke_command
-from twokey.reports.trace import Answers
+from twokey.reports.trace import Conclusions
 
 if TYPE_CHECKING:
     from twokey.reports.trace import May, Trace
@@ -21,17 +21,17 @@ SHOWN = 6
 
 
 def with_elsewhere(found: Trace) -> Trace:
-    """Return the result with both answers for a key of another account than that of the credentials in use."""
+    """Return the result with both conclusions for a key of another account than that of the credentials in use."""
     delete = f"Unknown: the key belongs to account {found.account}."
-    texts = Answers(delete=delete, uses="Unknown: its events are in its own account.")
-    return msgspec.structs.replace(found, answers=texts)
+    texts = Conclusions(delete=delete, uses="Unknown: its events are in its own account.")
+    return msgspec.structs.replace(found, conclusions=texts)
 
 
-def with_answers(found: Trace, days: int, *, configured: bool) -> Trace:
-    """Return the result with both answers. ``configured``: it is known which keys the stores hold."""
+def with_conclusions(found: Trace, days: int, *, configured: bool) -> Trace:
+    """Return the result with both conclusions. ``configured``: it is known which keys the stores hold."""
     may, delete = _delete(found, days, configured=configured)
-    texts = Answers(delete=f"{delete} {_lasting(found)}".strip(), uses=_uses(found, days))
-    return msgspec.structs.replace(found, may_delete=may, answers=texts)
+    texts = Conclusions(delete=f"{delete} {_lasting(found)}".strip(), uses=_uses(found, days))
+    return msgspec.structs.replace(found, may_delete=may, conclusions=texts)
 
 
 def _delete(found: Trace, days: int, *, configured: bool) -> tuple[May, str]:
