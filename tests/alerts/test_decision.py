@@ -26,7 +26,7 @@ NOT_DUE = Result(USER, Outcome.NOT_DUE, Reason.NOT_DUE, "", "AKIAC", next_due=NO
 
 
 def told(result: Result, *keys: AccessKey) -> list[str]:
-    return [one.about for one in decision.alerts([Ended(result, keys, RotationPolicy())], NOW, WEEK)]
+    return [one.kind for one in decision.alerts([Ended(result, keys, RotationPolicy())], NOW, WEEK)]
 
 
 def test_a_run_in_which_nothing_is_due_has_nothing_to_tell() -> None:

@@ -33,7 +33,7 @@ def test_users_are_together_about_whom_many_texts_say_the_same() -> None:
     assert repeats.groups(NAMES, texts) == [[0, 1, 2, 3, 4, 5]]
     assert repeats.groups(NAMES, ["", *texts[1:]]) == [[0], [1, 2, 3, 4, 5]]
     assert repeats.groups(NAMES[:3], texts[:3]) == [[0], [1], [2]]
-    assert repeats.said_before(NAMES, ["new", *texts[1:]]) == ["", "", *["as for ci-2"] * 4]
+    assert repeats.references(NAMES, ["new", *texts[1:]]) == ["", "", *["as for ci-2"] * 4]
 
 
 def test_a_text_with_other_keys_and_times_says_the_same_and_names_them() -> None:
@@ -42,7 +42,7 @@ def test_a_text_with_other_keys_and_times_says_the_same_and_names_them() -> None
         f"{key} of {name} is 3d old. Remove it by 2026-12-0{name[-1]}T01:00:00Z."
         for name, key in zip(NAMES, keys, strict=True)
     ]
-    before = repeats.said_before(NAMES, texts)
+    before = repeats.references(NAMES, texts)
     assert before[:2] == ["", f"as for ci-1, with {keys[1]}, 2026-12-02T01:00:00Z"]
     assert repeats.groups(NAMES, texts) == [[0], [1], [2], [3], [4], [5]]
     assert repeats.groups(NAMES, texts, values=True) == [[0, 1, 2, 3, 4, 5]]
@@ -50,7 +50,7 @@ def test_a_text_with_other_keys_and_times_says_the_same_and_names_them() -> None
 
 def test_what_a_text_is_about_stays() -> None:
     texts = [f"The window is broken: {name} has an old key." for name in NAMES]
-    assert repeats.said_before(NAMES, texts)[1] == "The window is broken: as for ci-1"
+    assert repeats.references(NAMES, texts)[1] == "The window is broken: as for ci-1"
 
 
 def test_a_name_within_another_name_is_not_the_user() -> None:

@@ -286,7 +286,7 @@ class TestTheReceiversOfAlerts:
             assert watch("--scan", "code").code == 0
         [request] = inbox.received
         [alert] = request.json()["alerts"]
-        assert (alert["about"], alert["user"], alert["key_id"]) == ("leaked_key", "ci", pair.access_key_id)
+        assert (alert["kind"], alert["user"], alert["key_id"]) == ("leaked_key", "ci", pair.access_key_id)
         assert request.json()["subject"] == "twokey watch: 1 leaked key"
         assert f"twokey revoke {pair.access_key_id}" in alert["message"]
 
@@ -296,7 +296,7 @@ class TestTheReceiversOfAlerts:
         rule = Rule("iam:GetAccountAuthorizationDetails", effect="error_before", status=403, code="AccessDenied")
         rig.aws.weather.add(rule)
         assert watch().code == 1
-        assert [one["about"] for request in inbox.received for one in request.json()["alerts"]] == ["run"]
+        assert [one["kind"] for request in inbox.received for one in request.json()["alerts"]] == ["run"]
 
 
 class GitHubKeys(FakeService):

@@ -35,7 +35,11 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("{list: [{id: '123456789012', role: [a, 'arn:aws:iam::210987654321:role/a']}]}", "", "is a role of account"),
         ("{list: [{id: '123456789012', role: a, external_id: '(x)'}]}", "", "`external_id`: expected 2 to 1224"),
         ("{list: [{id: '123456789012', ou: prod}]}", "", "expected the ID of an organizational unit"),
-        ("{organizations: {role: 'arn:aws:iam::123456789012:role/a'}}", "", "the name of a role that each account has"),
+        (
+            "{organizations: {role: 'arn:aws:iam::123456789012:role/a'}}",
+            "",
+            "the name of a role, which each account has",
+        ),
         ("{organizations: {}}", "", "has no `role`"),
         ("{organizations: {role: a, ou: prod}}", "", "expected the ID of an organizational unit"),
         ("{organizations: {rol: a}}", "", "unknown key `rol`; did you mean `role`?"),

@@ -12,12 +12,12 @@ import msgspec
 import pytest
 import yaml
 
-from twokey.alerts.settings import AlertsForm, Receiver, Ses, Smtp, Webhook
-from twokey.config.account_forms import AccountForm, AccountsForm, ChoiceForm, OrganizationForm
-from twokey.config.hooks import HookForm, HooksForm
+from twokey.alerts.settings import AlertsSchema, Receiver, Ses, Smtp, Webhook
+from twokey.config.account_schema import AccountSchema, AccountsSchema, ChoiceSchema, OrganizationSchema
+from twokey.config.hooks import HookSchema, HooksSchema
 from twokey.config.load import load as load_file
-from twokey.config.schema import Entry, Form, RoleEntry, Rules, TierForm, Verify, config_schema
-from twokey.config.wave_forms import StopForm, WaveForm
+from twokey.config.schema import Entry, FileSchema, RoleEntry, Rules, TierSchema, Verify, config_schema
+from twokey.config.wave_schema import StopSchema, WaveSchema
 from twokey.core.errors import UsageError
 from twokey.planning.policy import RotationPolicy
 
@@ -92,8 +92,20 @@ def test_schema_and_reader_refuse_the_same(text: str) -> None:
 def test_the_page_lists_every_key_and_no_other() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (.+?) \| (.+?) \| (.+?) \|$", PAGE, re.MULTILINE)
     own = [*Verify.__struct_fields__, *Rules.__struct_fields__]
-    structs = (Form, Entry, RoleEntry, TierForm, HooksForm, HookForm, AlertsForm, Receiver, Webhook, Ses, Smtp)
-    of_accounts = (AccountsForm, OrganizationForm, AccountForm, ChoiceForm, WaveForm, StopForm)
+    structs = (
+        FileSchema,
+        Entry,
+        RoleEntry,
+        TierSchema,
+        HooksSchema,
+        HookSchema,
+        AlertsSchema,
+        Receiver,
+        Webhook,
+        Ses,
+        Smtp,
+    )
+    of_accounts = (AccountsSchema, OrganizationSchema, AccountSchema, ChoiceSchema, WaveSchema, StopSchema)
     own += [
         field.encode_name
         for struct in (*structs, *of_accounts)
@@ -108,7 +120,7 @@ def test_the_page_gives_the_defaults_of_the_code() -> None:
     defaults = dict(re.findall(r"^\| `(\w+)` \| .+? \| `(.+?)` \|", PAGE, re.MULTILINE))
     definitions = config_schema()["$defs"]
 
-    for name in ("Form", "Verify"):
+    for name in ("FileSchema", "Verify"):
         for key, value in definitions[name]["properties"].items():
             stated = value.get("default")
             written = json.dumps(stated) if isinstance(stated, bool | int) else stated
@@ -118,7 +130,7 @@ def test_the_page_gives_the_defaults_of_the_code() -> None:
 def test_the_defaults_of_the_schema_are_those_of_the_policy() -> None:
     text = "\n".join(
         f"{key}: {json.dumps(value['default'])}"
-        for key, value in config_schema()["$defs"]["Form"]["properties"].items()
+        for key, value in config_schema()["$defs"]["FileSchema"]["properties"].items()
         if "default" in value
     )
 

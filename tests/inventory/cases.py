@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from twokey.core.journal import Journal
 from twokey.core.model import Held, LastUse, MachineUser, NotHeld, Record
 from twokey.inventory.credential_report import ReportedKey, Row
-from twokey.inventory.decision import FoundKey, FoundUser, Managed, sorted_into_roles
+from twokey.inventory.decision import FoundKey, FoundUser, Managed, with_roles
 from twokey.inventory.findings import Limits
 from twokey.planning.policy import RotationPolicy
 
@@ -70,4 +70,4 @@ def rotated(ago: float = 5, **fields: Any) -> Journal:
 
 def user(*keys: FoundKey, of: Managed | None = None, **fields: Any) -> FoundUser:
     """Return a user as it was found."""
-    return FoundUser(row(**fields), keys, of, sorted_into_roles(of, keys, NOW) if of else None)
+    return FoundUser(row(**fields), keys, of, with_roles(of, keys, NOW) if of else None)

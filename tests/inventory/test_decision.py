@@ -99,7 +99,7 @@ class TestAListedKey:
 
 def test_roles_are_unknown_where_an_id_is() -> None:
     keys = decision.reported(row(*PAIR))
-    assert decision.sorted_into_roles(managed(rotated()), keys, NOW) is None
+    assert decision.with_roles(managed(rotated()), keys, NOW) is None
 
 
 def test_the_margin_covers_what_a_report_that_is_being_made_may_miss() -> None:

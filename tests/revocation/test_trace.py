@@ -345,8 +345,8 @@ class TestWhatIsNotKnown:
 
 class TestALongSearch:
     def test_says_how_far_it_is(self, leak: Leak, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(following, "SAID_EVERY", 1)
-        monkeypatch.setattr(following, "SAID_FROM", 1)
+        monkeypatch.setattr(following, "NOTICE_EVERY", 1)
+        monkeypatch.setattr(following, "NOTICE_FROM", 1)
         err = twokey("trace", leak.current.access_key_id, "--json", "--region", HERE).err
         assert f"{HERE}: 1 events, back to " in err
         assert "Looking up 1 sessions in 1 regions: about 1 seconds." in err
@@ -363,7 +363,7 @@ class TestALongSearch:
         def interrupted(_text: str) -> None:
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(following, "SAID_EVERY", 1)
+        monkeypatch.setattr(following, "NOTICE_EVERY", 1)
         clients = Clients("run")
         search = following._Search(CloudTrail(clients), leak.aws.now(), [HERE, THERE], interrupted)
         with pytest.raises(KeyboardInterrupt):

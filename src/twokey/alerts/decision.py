@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 MARK = 8
 """Characters of a mark. They are enough: a memory of 4 KB holds a few hundred."""
 PROBLEMS = (Outcome.REFUSED, Outcome.FAILED)
-About = Literal["outcome", "window_breaks", "window_broken", "run", "leaked_key"]
+AlertKind = Literal["outcome", "window_breaks", "window_broken", "run", "leaked_key"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +51,12 @@ class Leak:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One thing to tell. ``about``: a user's outcome, its window, a leaked key, or a run that came to no user.
+    """One thing to tell. ``kind``: a user's outcome, its window, a leaked key, or a run that came to no user.
 
     ``subject`` distinguishes it from every other alert that lasts.
     """
 
-    about: About
+    kind: AlertKind
     message: str
     subject: str
     problem: bool
@@ -65,7 +65,7 @@ class Alert:
 
     def mark(self, receiver: str) -> str:
         """Return a short text that stands for this alert at one receiver."""
-        digest = hashlib.sha256(f"{receiver}\n{self.about}\n{self.subject}".encode()).digest()
+        digest = hashlib.sha256(f"{receiver}\n{self.kind}\n{self.subject}".encode()).digest()
         return urlsafe_b64encode(digest)[:MARK].decode()
 
 

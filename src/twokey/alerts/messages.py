@@ -20,7 +20,7 @@ VERSION = 1
 MOST_LINES, MOST_ENTRIES = 20, 100
 """Users that a text names, and entries of a document: SNS and EventBridge accept at most 256 KB."""
 LONGEST_MESSAGE = 1000
-WORDS = {
+LABELS = {
     "window_breaks": "window will be broken",
     "window_broken": "window is broken",
     "run": "the run failed",
@@ -29,9 +29,9 @@ WORDS = {
 
 
 class AlertEntry(msgspec.Struct):
-    """One alert; ``about`` is a user's outcome, its window, a leaked key, or (without a user) the whole run."""
+    """One alert; ``kind`` is a user's outcome, its window, a leaked key, or (without a user) the whole run."""
 
-    about: Literal["outcome", "window_breaks", "window_broken", "run", "leaked_key"]
+    kind: Literal["outcome", "window_breaks", "window_broken", "run", "leaked_key"]
     problem: bool
     message: str
     account: str | None
@@ -48,7 +48,7 @@ class AlertEntry(msgspec.Struct):
 class AlertDocument(msgspec.Struct):
     """What webhooks and EventBridge get.
 
-    ``summary`` counts the alerts of each outcome and, of the others, by ``about``. ``left_out`` counts the alerts that
+    ``summary`` counts the alerts of each outcome and, of the others, by ``kind``. ``left_out`` counts the alerts that
     the document has no room for.
     """
 
@@ -90,7 +90,7 @@ def message(command: str, found: Sequence[Alert], now: datetime) -> Message:
     for alert in found:
         kind = _kind(alert)
         counts[kind] = counts.get(kind, 0) + 1
-    words = ", ".join(f"{count} {WORDS.get(kind, kind)}" for kind, count in counts.items())
+    words = ", ".join(f"{count} {LABELS.get(kind, kind)}" for kind, count in counts.items())
     subject = f"twokey {command}: {words}"
     lines = [_line(alert) for alert in found[:MOST_LINES]]
     if len(found) > MOST_LINES:
@@ -102,8 +102,8 @@ def message(command: str, found: Sequence[Alert], now: datetime) -> Message:
 
 
 def _kind(alert: Alert) -> str:
-    if alert.about != "outcome" or alert.result is None:
-        return alert.about
+    if alert.kind != "outcome" or alert.result is None:
+        return alert.kind
     return alert.result.outcome.value
 
 
@@ -111,15 +111,15 @@ def _line(alert: Alert) -> str:
     result = alert.result
     if alert.leak:
         whose = f"{alert.leak.account}/{alert.leak.user}: " if alert.leak.user else f"{alert.leak.account}: "
-        return f"{whose}{WORDS[alert.about]}. {_cut(alert.message)}"
+        return f"{whose}{LABELS[alert.kind]}. {_cut(alert.message)}"
     if result is None:
         return _cut(alert.message)
-    why = f" ({result.reason})" if alert.about == "outcome" else ""
+    why = f" ({result.reason})" if alert.kind == "outcome" else ""
     keys = (("CURRENT", result.current), ("LAST", result.last), ("removed", ", ".join(result.removed)))
     facts = ", ".join(f"{label} {fact}" for label, fact in keys if fact)
     named = str(result.user.key)
     kind = _kind(alert)
-    return f"{named}: {WORDS.get(kind, kind)}{why}. {_cut(alert.message)}{f' [{facts}]' if facts else ''}"
+    return f"{named}: {LABELS.get(kind, kind)}{why}. {_cut(alert.message)}{f' [{facts}]' if facts else ''}"
 
 
 def _cut(text: str) -> str:
@@ -130,7 +130,7 @@ def _cut(text: str) -> str:
 def _entry(alert: Alert) -> AlertEntry:
     result, leak = alert.result, alert.leak
     return AlertEntry(
-        about=alert.about,
+        kind=alert.kind,
         problem=alert.problem,
         message=_cut(alert.message),
         account=result.user.account if result else leak.account if leak else None,

@@ -23,11 +23,11 @@ Address = Annotated[str, Meta(description="An e-mail address, without a name.", 
 Recipients = Annotated[list[Address], Meta(min_length=1, description="Who gets the message.")]
 
 
-class _Form(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class _Schema(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What all mappings below ``alerts`` have in common."""
 
 
-class Webhook(_Form, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Webhook(_Schema, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A URL that gets each alert as JSON (``alert.schema.json``), by POST."""
 
     url: Annotated[str | Source, Meta(description="The URL, or where it comes from, if it is a secret itself.")]
@@ -39,7 +39,7 @@ class Webhook(_Form, frozen=True, kw_only=True, forbid_unknown_fields=True):
     insecure_http: Annotated[bool, Meta(description="Allow plain http to a private address.")] = False
 
 
-class Ses(_Form, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"sender": "from"}):
+class Ses(_Schema, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"sender": "from"}):
     """E-mail by Amazon SES."""
 
     sender: Annotated[Address, Meta(description="The sender: an identity that SES has verified, or of such a domain.")]
@@ -47,7 +47,7 @@ class Ses(_Form, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={
     region: Annotated[str, Meta(description="The region of SES; by default that of twokey.")] = ""
 
 
-class Smtp(_Form, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"sender": "from"}):
+class Smtp(_Schema, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"sender": "from"}):
     """E-mail by a server that takes it in by SMTP."""
 
     host: Annotated[str, Meta(min_length=1, description="The name or the address of the server.")]
@@ -69,7 +69,7 @@ class Smtp(_Form, frozen=True, kw_only=True, forbid_unknown_fields=True, rename=
     to: Recipients
 
 
-class Receiver(_Form, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Receiver(_Schema, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One receiver: exactly one of the kinds, and which alerts it gets."""
 
     slack: Annotated[Source | UnsetType, Meta(description="The URL of an incoming webhook of Slack.")] = UNSET
@@ -106,7 +106,7 @@ class Receiver(_Form, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return next(kind for kind in KINDS if getattr(self, kind) is not UNSET)
 
 
-class AlertsForm(_Form, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class AlertsSchema(_Schema, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Who is told about a run of rotate, deliver or watch."""
 
     to: Annotated[

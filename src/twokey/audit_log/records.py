@@ -167,7 +167,7 @@ class Ended(OfUser, frozen=True, kw_only=True, tag="ended"):
 
 
 Record = Opened | Torn | Began | Evidence | Rules | Observed | Proved | Begin | Done | Failed | Ended
-AboutUser = Rules | Observed | Proved | Begin | Done | Failed | Ended
+UserRecord = Rules | Observed | Proved | Begin | Done | Failed | Ended
 
 _SEAL = b',"hash":"'
 _encoder = msgspec.json.Encoder()

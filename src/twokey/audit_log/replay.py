@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from twokey.audit_log.invariants import Violation
-    from twokey.audit_log.records import AboutUser, Record
+    from twokey.audit_log.records import Record, UserRecord
     from twokey.core.journal import Intent
 
 BACK = timedelta(seconds=60)
@@ -95,7 +95,7 @@ class Replay:
         else:
             assert isinstance(record, Opened)
 
-    def _of_user(self, line: int, record: AboutUser) -> Iterator[Violation]:
+    def _of_user(self, line: int, record: UserRecord) -> Iterator[Violation]:
         if record.run not in self.runs:
             yield "order", f"the run {record.run} was never begun"
         if self.latest is not None and self.latest - record.at > BACK:
@@ -110,7 +110,7 @@ class Replay:
             part.open.clear()
         yield from self._step(line, record, part, state)
 
-    def _step(self, line: int, record: AboutUser, part: Part, state: UserState) -> Iterator[Violation]:
+    def _step(self, line: int, record: UserRecord, part: Part, state: UserState) -> Iterator[Violation]:
         match record:
             case Rules():
                 if part.rules is not None:
@@ -168,7 +168,7 @@ class Replay:
         moves.begins(begin, store)
 
 
-def _within(record: AboutUser, part: Part) -> bool:
+def _within(record: UserRecord, part: Part) -> bool:
     """Return whether this is a write of the journal while a delivery or a creation waits."""
     is_journal = isinstance(record, Begin) and record.effect == "journal"
     return is_journal and [one.begin.effect for one in part.open] in (["deliver"], ["create"])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from twokey.cli import layout, repeats, result_words, status_view, terminal
+from twokey.cli import layout, repeats, result_messages, status_view, terminal
 from twokey.core.model import UserKey
 from twokey.fleet.names import Names
 
@@ -30,7 +30,7 @@ def show(document: AdoptDocument, *, quiet: bool) -> None:
     keys = [UserKey(entry.account, entry.user) for entry in document.results]
     names = [*map(Names(keys), keys)]
     messages = _messages(document, names)
-    document = _said_once(document, names)
+    document = _without_repeats(document, names)
     if quiet:
         for entry, name, message in zip(document.results, names, messages, strict=True):
             if entry.outcome in ("failed", "refused"):
@@ -70,16 +70,16 @@ def _line(entry: AdoptEntry, name: str, message: str, *, performed: bool) -> str
 def _messages(document: AdoptDocument, names: Sequence[str]) -> list[str]:
     """Return each user's message; of one that many users have, only the first time what it says."""
     texts = [entry.message if entry.outcome in ("failed", "refused") else "" for entry in document.results]
-    before = repeats.said_before(names, texts)
+    before = repeats.references(names, texts)
     return [repeats.sentence(known) or entry.message for known, entry in zip(before, document.results, strict=True)]
 
 
-def _said_once(document: AdoptDocument, names: Sequence[str]) -> AdoptDocument:
+def _without_repeats(document: AdoptDocument, names: Sequence[str]) -> AdoptDocument:
     """Return the document; why many destinations cannot be read is said of the first one."""
     found = [(one, name) for entry, name in zip(document.results, names, strict=True) for one in entry.destinations]
-    messages = [one.message or "" if one.holds in result_words.STATES else "" for one, _ in found]
+    messages = [one.message or "" if one.holds in result_messages.STATES else "" for one, _ in found]
     destinations, owners = [one.destination for one, _ in found], [name for _, name in found]
-    before = iter(repeats.said_of_destinations(destinations, messages, owners))
+    before = iter(repeats.references_of_destinations(destinations, messages, owners))
 
     def shortened(one: HoldingEntry) -> HoldingEntry:
         return replace(one, message=next(before) or one.message)
@@ -107,7 +107,7 @@ def _holds(entry: HoldingEntry) -> str:
         case "empty":
             return "is empty"
         case "unreachable":
-            return f"{result_words.STATES[entry.holds]}: {entry.message}"
+            return f"{result_messages.STATES[entry.holds]}: {entry.message}"
         case _:
             return f"does not tell what it holds: {entry.message}"
 

@@ -137,8 +137,8 @@ def _window(result: Audit, key: Key) -> str:
 def _sentences(findings: Sequence[Finding]) -> list[list[str]]:
     """Return what a terminal shows of each finding, of what many users have in common only the first time."""
     subjects = [finding.user for finding in findings]
-    messages = repeats.said_before(subjects, [f"{finding.id} {finding.message}" for finding in findings])
-    remedies = repeats.said_before(subjects, [f"{finding.id} {finding.remedy}" for finding in findings])
+    messages = repeats.references(subjects, [f"{finding.id} {finding.message}" for finding in findings])
+    remedies = repeats.references(subjects, [f"{finding.id} {finding.remedy}" for finding in findings])
     shown = []
     for finding, message, remedy in zip(findings, messages, remedies, strict=True):
         texts = [repeats.sentence(message) or finding.message, repeats.sentence(remedy) or finding.remedy]

@@ -168,8 +168,8 @@ def _sentences(findings: Sequence[Finding]) -> list[list[str]]:
     from twokey.cli import repeats
 
     subjects = [finding.user or finding.resource for finding in findings]
-    messages = repeats.said_before(subjects, [f"{finding.id} {finding.message}" for finding in findings])
-    remedies = repeats.said_before(subjects, [f"{finding.id} {finding.remedy}" for finding in findings])
+    messages = repeats.references(subjects, [f"{finding.id} {finding.message}" for finding in findings])
+    remedies = repeats.references(subjects, [f"{finding.id} {finding.remedy}" for finding in findings])
     shown = []
     for finding, message, remedy in zip(findings, messages, remedies, strict=True):
         texts = (repeats.sentence(message) or finding.message, repeats.sentence(remedy) or finding.remedy)

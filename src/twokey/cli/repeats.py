@@ -37,7 +37,7 @@ def groups(names: Sequence[str], texts: Sequence[str], *, values: bool = False) 
     return sorted(group for some in together for group in some)
 
 
-def said_before(names: Sequence[str], texts: Sequence[str], own: Sequence[str] | None = None) -> list[str]:
+def references(names: Sequence[str], texts: Sequence[str], own: Sequence[str] | None = None) -> list[str]:
     """Return for each text what to print in its place where the same was said before; empty where it is new.
 
     Two texts say the same if they differ in nothing but the name of the user, and in key ids, times and durations:
@@ -55,7 +55,9 @@ def said_before(names: Sequence[str], texts: Sequence[str], own: Sequence[str] |
     return before
 
 
-def said_of_destinations(destinations: Sequence[str], messages: Sequence[str], owners: Sequence[str]) -> list[str]:
+def references_of_destinations(
+    destinations: Sequence[str], messages: Sequence[str], owners: Sequence[str]
+) -> list[str]:
     """Return what stands for a message that was shown for another destination of its kind; empty where it is new.
 
     ``owners`` are the users whose destinations these are.
@@ -65,7 +67,7 @@ def said_of_destinations(destinations: Sequence[str], messages: Sequence[str], o
     texts = [
         message.replace(rest, "{destination}") if rest else message for rest, message in zip(own, messages, strict=True)
     ]
-    return said_before(destinations, texts, [_user(owner) for owner in owners])
+    return references(destinations, texts, [_user(owner) for owner in owners])
 
 
 def differing(text: str, other: str) -> list[str]:
@@ -82,7 +84,7 @@ def _begin(text: str, name: str) -> str:
 
 
 def sentence(known: str) -> str:
-    """Return what ``said_before`` returns as a sentence of its own; empty if that is empty."""
+    """Return what ``references`` returns as a sentence of its own; empty if that is empty."""
     return f"{known[0].upper()}{known[1:]}." if known else ""
 
 

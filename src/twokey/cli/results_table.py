@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from twokey.cli import layout, repeats, result_words, terminal
+from twokey.cli import layout, repeats, result_messages, terminal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +52,7 @@ def drawn(shown: Sequence[Shown], width: int, *, planned: bool) -> Sequence[Line
 
 def sentences(results: Sequence[Result], names: Sequence[str]) -> list[str]:
     """Return what a terminal shows of each user's message, of one that many users have only the first time."""
-    before = repeats.said_before(names, [one.message for one in results])
+    before = repeats.references(names, [one.message for one in results])
     return [_sentence(one, known) for one, known in zip(results, before, strict=True)]
 
 
@@ -60,7 +60,7 @@ def _sentence(result: Result, known: str) -> str:
     if not known:
         return result.message
     # Where nothing is to be done, the reason's code says enough.
-    return repeats.sentence(known) if result.outcome in result_words.BAD else ""
+    return repeats.sentence(known) if result.outcome in result_messages.BAD else ""
 
 
 def _wide(shown: Sequence[Shown], width: int, planned: bool) -> list[Line] | None:
@@ -87,14 +87,14 @@ def _narrow(shown: Sequence[Shown], width: int, planned: bool) -> list[Line] | N
 def _row(one: Shown, planned: bool) -> list[Cell]:
     return [
         layout.cell(one.name),
-        layout.cell(result_words.headline(one.result, planned=planned), COLOURS[one.result.outcome]),
+        layout.cell(result_messages.headline(one.result, planned=planned), COLOURS[one.result.outcome]),
         layout.cell(one.result.current or terminal.NOTHING),
         layout.cell(one.result.last or terminal.NOTHING),
     ]
 
 
 def _below(one: Shown) -> list[Cell]:
-    facts = result_words.in_brackets([("removed", ", ".join(one.result.removed)), result_words.due(one.result)])
+    facts = result_messages.in_brackets([("removed", ", ".join(one.result.removed)), result_messages.due(one.result)])
     why = f"{one.why}{facts}".strip()
     texts = (*((why,) if why else ()), *one.details, *_arrows(one))
     return [*map(layout.cell, texts), *_also(one)]
@@ -111,10 +111,10 @@ def _also(one: Shown) -> list[Cell]:
 def _blocks(shown: Sequence[Shown], width: int, planned: bool) -> list[Line]:
     lines: list[Line] = []
     for one in shown:
-        headline = result_words.headline(one.result, planned=planned)
+        headline = result_messages.headline(one.result, planned=planned)
         title = [(f"{one.name}: ", "bold"), (headline, COLOURS[one.result.outcome])]
         labelled = [("why", layout.cell(one.why))] if one.why else []
-        labelled += [(label, layout.cell(fact)) for label, fact in result_words.facts(one.result)]
+        labelled += [(label, layout.cell(fact)) for label, fact in result_messages.facts(one.result)]
         labelled += [("destination", layout.cell(detail)) for detail in one.details]
         labelled += [("will", layout.cell(step)) for step in one.steps]
         lines += layout.block(title, labelled, width)

@@ -6,7 +6,7 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
-from twokey.cli import repeats, result_words, results_table, terminal
+from twokey.cli import repeats, result_messages, results_table, terminal
 from twokey.fleet.names import Names
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def report(
         show_results(results, actions, states)
         show_summary(results, planned=planned)
     else:
-        bad = [result for result in results if result.outcome in result_words.BAD]
+        bad = [result for result in results if result.outcome in result_messages.BAD]
         named = Names(result.user.key for result in results)
         names = [named(one.user.key) for one in bad]
         for row in _lines(bad, names, planned=planned, details=_details(bad, names)):
@@ -91,7 +91,7 @@ def show_summary(results: Sequence[Result], *, planned: bool = False) -> None:
 
     order = list(Outcome)
     in_order = sorted(results, key=lambda one: order.index(one.outcome))
-    endings = [result_words.ending(result, planned=planned) for result in in_order]
+    endings = [result_messages.ending(result, planned=planned) for result in in_order]
     counts = {each: endings.count(each) for each in dict.fromkeys(endings)}
     parts = [f"{count} {each}" for each, count in counts.items()]
     terminal.tell(", ".join(parts) + "." if parts else "Nothing to do.")
@@ -99,8 +99,8 @@ def show_summary(results: Sequence[Result], *, planned: bool = False) -> None:
 
 def line(result: Result, name: str, message: str, *, planned: bool = False) -> str:
     """Return one user's result, or what is planned for it, as a line for a log."""
-    facts = result_words.in_brackets(result_words.facts(result))
-    return f"{name}: {result_words.headline(result, planned=planned)}. {message}{facts}"
+    facts = result_messages.in_brackets(result_messages.facts(result))
+    return f"{name}: {result_messages.headline(result, planned=planned)}. {message}{facts}"
 
 
 def _details(
@@ -111,20 +111,20 @@ def _details(
     What is said of many destinations is said once.
     """
     rows = [
-        [*result_words.failed_parts(result), *map(result_words.state_parts, each)]
+        [*result_messages.failed_parts(result), *map(result_messages.state_parts, each)]
         for result, each in zip(results, states or [()] * len(results), strict=True)
     ]
     parts = [part for row in rows for part in row]
     owners = [name for name, row in zip(names, rows, strict=True) for _ in row]
     destinations = [re.split(r": | \(", about, maxsplit=1)[0] for about, _, _ in parts]
-    before = iter(repeats.said_of_destinations(destinations, [message for _, _, message in parts], owners))
+    before = iter(repeats.references_of_destinations(destinations, [message for _, _, message in parts], owners))
     return [[f"{about}{between}{next(before) or message}" for about, between, message in row] for row in rows]
 
 
 def _groups(results: Sequence[Result], names: Sequence[str], details: Rows) -> list[list[int]]:
     """Return the users in groups: those together that were refused, or failed, with the same sentence and no more."""
     texts = [
-        "" if more or one.removed or one.outcome not in result_words.BAD else f"{one.reason}: {one.message}"
+        "" if more or one.removed or one.outcome not in result_messages.BAD else f"{one.reason}: {one.message}"
         for one, more in zip(results, details, strict=True)
     ]
     return repeats.groups(names, texts)
@@ -135,7 +135,7 @@ def _others(results: Sequence[Result], names: Sequence[str], group: Sequence[int
     if not others:
         return ""
     more = repeats.more([names[index] for index in others])
-    headline = result_words.headline(results[first], planned=planned)
+    headline = result_messages.headline(results[first], planned=planned)
     return f"{more}: {headline}, for the same reason as {names[first]}."
 
 
@@ -174,5 +174,5 @@ def _shown(
 
 def _steps(names: Sequence[str], actions: Rows) -> list[tuple[str, ...]]:
     """Return the planned steps of each user, those that many users have only once; the keys in them always."""
-    before = repeats.said_before(names, ["\n".join(steps) for steps in actions])
+    before = repeats.references(names, ["\n".join(steps) for steps in actions])
     return [(known,) if known else tuple(steps) for known, steps in zip(before, actions, strict=True)]

@@ -131,7 +131,7 @@ def _drill(flags: Flags, request: Request, *, keep_sessions: bool) -> int:
         raise UsageError("--drill and --json exclude each other.", remedy="Leave one of them out.")
     keep = ("--keep", durations.exact(request.keep)) if request.keep is not None else ()
     chosen = {"--both": request.both, "--delete": request.delete, "--keep-sessions": keep_sessions}
-    options = [*(name for name, given in chosen.items() if given), *keep]
+    options = [*(name for name, value in chosen.items() if value), *keep]
     return drill.run(_settings(flags, None), request.targets, options)
 
 

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from twokey.revocation.lift import LiftResult
 
 
-def check(**given: object) -> None:
+def check(**options: object) -> None:
     """Raise ``UsageError`` for an option that says nothing about a lift."""
-    wrong = [name.replace("_", "-") for name, value in given.items() if value not in (None, False)]
-    if wrong:
-        raise UsageError(f"--lift and --{wrong[0]} exclude each other.", remedy="Keep the one that you mean.")
+    unusable = [name.replace("_", "-") for name, value in options.items() if value not in (None, False)]
+    if unusable:
+        raise UsageError(f"--lift and --{unusable[0]} exclude each other.", remedy="Keep the one that you mean.")
 
 
 def run(flags: Flags, *, everyone: bool, only_plan: bool) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from twokey.cli import result_words, terminal
+from twokey.cli import result_messages, terminal
 from twokey.core.reasons import Outcome, Revocation
 from twokey.fleet.names import Names
 from twokey.planning.plan import Delete, RemoveOrphan
@@ -130,7 +130,7 @@ NOT_MANAGED = "No configuration names the store of this user, so twokey creates 
 
 
 def _lines(result: RevokeResult, name: str) -> Iterator[str]:
-    facts = result_words.in_brackets(result_words.facts(result.rotation)) if result.rotation else ""
+    facts = result_messages.in_brackets(result_messages.facts(result.rotation)) if result.rotation else ""
     why = "" if result.reason.value in (result.outcome.value, "leaked") else f" ({result.reason})"
     yield f"{name}: {result.outcome}{why}. {result.message}{facts}".removeprefix(": ")
     for one in result.rotation.destinations if result.rotation else ():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from twokey.cli import layout, repeats, result_words, terminal
+from twokey.cli import layout, repeats, result_messages, terminal
 from twokey.core.model import UserKey
 from twokey.fleet.names import Names
 
@@ -38,7 +38,7 @@ def show_status(entries: Sequence[StatusEntry]) -> None:
     keys = [UserKey(entry.account, entry.user) for entry in entries]
     names = [*map(Names(keys), keys)]
     problems = _problems(entries, names)
-    entries = _said_once(entries, names)
+    entries = _without_repeats(entries, names)
     if terminal.is_interactive(sys.stdout):
         width = terminal.width()
         terminal.draw(_tables(entries, names, problems, width) or _blocks(entries, names, problems, width))
@@ -48,7 +48,7 @@ def show_status(entries: Sequence[StatusEntry]) -> None:
         for key in entry.keys:
             terminal.say(f"  {name}: {key_line(key)}")
         for state in _beside_the_store(entry):
-            terminal.say(f"  {name}: {result_words.state_line(state)}")
+            terminal.say(f"  {name}: {result_messages.state_line(state)}")
         for problem in each:
             terminal.say(f"  {name}: problem: {problem}")
 
@@ -83,16 +83,16 @@ def _problems(entries: Sequence[StatusEntry], names: Sequence[str]) -> list[list
     """Return each user's problems; of one that many users have, only the first time what it is."""
     owners = [name for entry, name in zip(entries, names, strict=True) for _ in entry.problems]
     texts = [problem for entry in entries for problem in entry.problems]
-    shown = (known or text for text, known in zip(texts, repeats.said_before(owners, texts), strict=True))
+    shown = (known or text for text, known in zip(texts, repeats.references(owners, texts), strict=True))
     return [[next(shown) for _ in entry.problems] for entry in entries]
 
 
-def _said_once(entries: Sequence[StatusEntry], names: Sequence[str]) -> list[StatusEntry]:
+def _without_repeats(entries: Sequence[StatusEntry], names: Sequence[str]) -> list[StatusEntry]:
     """Return the entries; why many destinations cannot be read is said of the first one."""
     states = [(state, name) for entry, name in zip(entries, names, strict=True) for state in entry.destinations]
-    messages = [state.message or "" if state.outcome in result_words.STATES else "" for state, _ in states]
+    messages = [state.message or "" if state.outcome in result_messages.STATES else "" for state, _ in states]
     destinations, owners = [state.destination for state, _ in states], [name for _, name in states]
-    before = iter(repeats.said_of_destinations(destinations, messages, owners))
+    before = iter(repeats.references_of_destinations(destinations, messages, owners))
 
     def shortened(state: DestinationStateEntry) -> DestinationStateEntry:
         return replace(state, message=next(before) or state.message)
@@ -133,7 +133,7 @@ def _narrow(
 
 def _below(entry: StatusEntry, problems: Sequence[str]) -> list[Cell]:
     held = [f"{key.id} is held by {', '.join(key.held_by)}" for key in entry.keys if key.held_by]
-    states = [result_words.state_line(state) for state in _beside_the_store(entry) if state.outcome != "held"]
+    states = [result_messages.state_line(state) for state in _beside_the_store(entry) if state.outcome != "held"]
     return [
         layout.cell(entry.next),
         *map(layout.cell, (*held, *states)),
@@ -160,7 +160,7 @@ def key_cells(key: KeyEntry) -> tuple[str, str, str, str]:
 def _state_rows(entry: StatusEntry, name: str) -> Iterator[list[Cell]]:
     first = name
     for state in _beside_the_store(entry):
-        word = layout.cell(result_words.state_word(state), "" if state.outcome == "held" else "yellow")
+        word = layout.cell(result_messages.state_word(state), "" if state.outcome == "held" else "yellow")
         yield [layout.cell(first), layout.cell(state.destination), word, layout.cell(state.message or terminal.NOTHING)]
         first = ""
 
@@ -171,7 +171,9 @@ def _blocks(
     lines: list[Line] = []
     for entry, name, each in zip(entries, names, problems, strict=True):
         labelled = [*labelled_keys(entry.keys)]
-        labelled += [("destination", layout.cell(result_words.state_line(state))) for state in _beside_the_store(entry)]
+        labelled += [
+            ("destination", layout.cell(result_messages.state_line(state))) for state in _beside_the_store(entry)
+        ]
         labelled += [("problem", layout.cell(problem, "yellow")) for problem in each]
         lines += layout.block([(f"{name}: ", "bold"), (entry.next, "")], labelled, width)
     return lines

@@ -33,7 +33,7 @@ def show(result: Trace) -> None:
             terminal.say(line)
         return
     width = terminal.width()
-    terminal.paragraph(_about(result))
+    terminal.paragraph(_summary(result))
     for line in _reaches(result):
         terminal.paragraph(line, "", "  ")
     for question, conclusion in ((MAY, result.conclusions.delete), (DONE, result.conclusions.uses)):
@@ -69,7 +69,7 @@ def _show_uses(result: Trace, width: int) -> None:
 
 def lines(result: Trace) -> Iterator[str]:
     """Return the result as lines for a log."""
-    yield _about(result)
+    yield _summary(result)
     yield from _reaches(result)
     yield f"{MAY} {result.conclusions.delete}"
     yield f"{DONE} {result.conclusions.uses}"
@@ -88,7 +88,7 @@ def lines(result: Trace) -> Iterator[str]:
         yield f"{what} {_who(use, group.by)}{error}"
 
 
-def _about(result: Trace) -> str:
+def _summary(result: Trace) -> str:
     whose = f"{terminal.role_name(result.role)} key" if result.role not in ("current", "last") else result.role.upper()
     user = f" of {result.user}" if result.user else " of an unknown user"
     account = f" in account {result.account}" if result.account else " in an unknown account"

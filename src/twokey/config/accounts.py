@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from twokey.config.account_forms import OU, AccountForm, AccountsForm, OrganizationForm
+from twokey.config.account_schema import OU, AccountSchema, AccountsSchema, OrganizationSchema
 from twokey.config.account_settings import AccountSettings, OrganizationSettings
 from twokey.core.accounts import Account, AccountChoice, AccountRole, is_account_id
 from twokey.core.errors import UsageError
@@ -24,40 +24,40 @@ if TYPE_CHECKING:
 
     from twokey.config.settings import Label, Selection
     from twokey.config.wave_settings import WaveSettings
-    from twokey.config.yaml_lines import Document, Place
+    from twokey.config.yaml_lines import Document, Position
 
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[!-~]+|(?:[\w+=,.@-]+/)*[\w+=,.@-]{1,64}", re.ASCII)
 _EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
 """AssumeRole, ExternalId (STS API Reference)."""
 
 
-def accounts(form: AccountsForm | UnsetType, document: Document) -> AccountSettings | None:
+def accounts(section: AccountsSchema | UnsetType, document: Document) -> AccountSettings | None:
     """Return the accounts of a run; None where the file names none. Raises ``UsageError``."""
-    if form is UNSET:
+    if section is UNSET:
         return None
     at = f"{document.at(('accounts',))}: "
-    sources = {"organizations": form.organizations, "list": form.listed, "file": form.file}
+    sources = {"organizations": section.organizations, "list": section.listed, "file": section.file}
     kinds = [name for name, value in sources.items() if value is not UNSET]
     if len(kinds) != 1:
         found = " and ".join(f"`{kind}`" for kind in kinds) or "none of them"
         raise UsageError(f"{at}`accounts` needs exactly one of `organizations`, `list` and `file`; it has {found}.")
-    common = AccountRole("", form.external_id or "", tuple((form.session_tags or {}).items()))
+    common = AccountRole("", section.external_id or "", tuple((section.session_tags or {}).items()))
     _check_external_id(common.external_id, document, ("accounts", "external_id"))
-    most = None if form.max_accounts is UNSET else form.max_accounts
-    if form.organizations is not UNSET:
-        settings = _organization(form.organizations, common, document)
+    most = None if section.max_accounts is UNSET else section.max_accounts
+    if section.organizations is not UNSET:
+        settings = _organization(section.organizations, common, document)
         return AccountSettings(organization=settings, max_accounts=most, at=at)
-    if form.file is not UNSET:
-        listed, lines = _from_file(form.file, common, f"{document.at(('accounts', 'file'))}: ")
+    if section.file is not UNSET:
+        listed, lines = _from_file(section.file, common, f"{document.at(('accounts', 'file'))}: ")
     else:
-        listed, lines = _listed(form.listed or [], common, document)
+        listed, lines = _listed(section.listed or [], common, document)
     return AccountSettings(listed, max_accounts=most, at=at, lines=lines)
 
 
-def choices(form: list[Any] | UnsetType, label: Label) -> tuple[AccountChoice, ...]:
+def choices(section: list[Any] | UnsetType, label: Label) -> tuple[AccountChoice, ...]:
     """Return which accounts an entry chooses; raises ``UsageError``."""
     found = []
-    for index, one in enumerate(form or ()):
+    for index, one in enumerate(section or ()):
         if isinstance(one, str):
             choice = AccountChoice.of(one)
         else:
@@ -78,42 +78,43 @@ def with_choices(settings: AccountSettings, choosing: Sequence[Selection | WaveS
     return replace(settings, needs_tags=any(choice.tags for one in choosing for choice in one.accounts))
 
 
-def _organization(form: OrganizationForm, common: AccountRole, document: Document) -> OrganizationSettings:
-    place: Place = ("accounts", "organizations")
-    ous = () if form.ou is UNSET else (form.ou,) if isinstance(form.ou, str) else tuple(form.ou)
+def _organization(section: OrganizationSchema, common: AccountRole, document: Document) -> OrganizationSettings:
+    position: Position = ("accounts", "organizations")
+    ous = () if section.ou is UNSET else (section.ou,) if isinstance(section.ou, str) else tuple(section.ou)
     for ou in ous:
-        _check_ou(ou, f"{document.at((*place, 'ou'))}: ")
-    if form.role.startswith("arn:"):
-        raise UsageError(
-            f"{document.at((*place, 'role'))}: `role`: expected the name of a role that each account has, got an ARN.",
-            remedy="Write the part after :role/.",
+        _check_ou(ou, f"{document.at((*position, 'ou'))}: ")
+    if section.role.startswith("arn:"):
+        raise document.error(
+            (*position, "role"),
+            "`role`: expected the name of a role that each account has, got an ARN.",
+            "Write the part after :role/.",
         )
-    role = _role(form.role, common, document, (*place, "role"))
-    excluded = tuple(map(AccountChoice.of, form.exclude or ()))
-    return OrganizationSettings(role, ous, tuple((form.tags or {}).items()), excluded)
+    role = _role(section.role, common, document, (*position, "role"))
+    excluded = tuple(map(AccountChoice.of, section.exclude or ()))
+    return OrganizationSettings(role, ous, tuple((section.tags or {}).items()), excluded)
 
 
 def _listed(
-    forms: list[AccountForm], common: AccountRole, document: Document
+    sections: list[AccountSchema], common: AccountRole, document: Document
 ) -> tuple[tuple[Account, ...], dict[str, str]]:
     found: list[Account] = []
     lines: dict[str, str] = {}
-    for index, form in enumerate(forms):
-        place: Place = ("accounts", "list", index)
-        at = f"{document.at((*place, 'id'))}: "
-        _check_id(form.id, at)
-        _refuse_second(lines, form.id, at)
-        if form.ou is not UNSET:
-            _check_ou(form.ou, f"{document.at((*place, 'ou'))}: ")
+    for index, section in enumerate(sections):
+        position: Position = ("accounts", "list", index)
+        at = f"{document.at((*position, 'id'))}: "
+        _check_id(section.id, at)
+        _refuse_second(lines, section.id, at)
+        if section.ou is not UNSET:
+            _check_ou(section.ou, f"{document.at((*position, 'ou'))}: ")
         own = common
-        if form.external_id is not UNSET:
-            _check_external_id(form.external_id, document, (*place, "external_id"))
-            own = replace(common, external_id=form.external_id)
-        names = [] if form.role is UNSET else [form.role] if isinstance(form.role, str) else form.role
-        roles = tuple(_role(name, own, document, (*place, "role")) for name in names)
-        _check_leads_there(roles, form.id, document, (*place, "role"))
-        ous = () if form.ou is UNSET else (form.ou,)
-        found.append(Account(form.id, form.name or "", ous, form.tags or {}, roles, form.region or ""))
+        if section.external_id is not UNSET:
+            _check_external_id(section.external_id, document, (*position, "external_id"))
+            own = replace(common, external_id=section.external_id)
+        names = [] if section.role is UNSET else [section.role] if isinstance(section.role, str) else section.role
+        roles = tuple(_role(name, own, document, (*position, "role")) for name in names)
+        _check_leads_there(roles, section.id, document, (*position, "role"))
+        ous = () if section.ou is UNSET else (section.ou,)
+        found.append(Account(section.id, section.name or "", ous, section.tags or {}, roles, section.region or ""))
     return tuple(found), lines
 
 
@@ -143,21 +144,21 @@ def _from_file(name: str, common: AccountRole, at: str) -> tuple[tuple[Account, 
     found: list[Account] = []
     lines: dict[str, str] = {}
     for index, entry in enumerate(entries):
-        place: Place = ("accounts", index)
-        one = convert(entry, _CustodianAccount, document, place)
-        where = f"{document.at(place)}: "
+        position: Position = ("accounts", index)
+        one = convert(entry, _CustodianAccount, document, position)
+        where = f"{document.at(position)}: "
         _check_id(one.account_id, where)
         _refuse_second(lines, one.account_id, where)
         names = [one.role] if isinstance(one.role, str) else one.role
         if not names:
             raise document.error(
-                place,
+                position,
                 f"the account {one.name or one.account_id} has no `role`.",
                 "Add the role that twokey is to assume there; it uses no profile for one account of many.",
             )
         own = replace(common, external_id=one.external_id or common.external_id)
-        roles = tuple(_role(role, own, document, (*place, "role")) for role in names)
-        _check_leads_there(roles, one.account_id, document, (*place, "role"))
+        roles = tuple(_role(role, own, document, (*position, "role")) for role in names)
+        _check_leads_there(roles, one.account_id, document, (*position, "role"))
         region = one.regions[0] if len(one.regions) == 1 and one.regions[0] != "all" else ""
         found.append(Account(one.account_id, one.name, (), _tags(one.tags), roles, region))
     return tuple(found), lines
@@ -168,17 +169,17 @@ def _tags(texts: list[str]) -> dict[str, str]:
     return {key: value for key, _, value in pairs}
 
 
-def _role(name: str, common: AccountRole, document: Document, place: Place) -> AccountRole:
+def _role(name: str, common: AccountRole, document: Document, position: Position) -> AccountRole:
     if not _ROLE.fullmatch(name):
-        raise document.error(place, f"`role`: expected the name or the ARN of a role, got {name!r}.")
+        raise document.error(position, f"`role`: expected the name or the ARN of a role, got {name!r}.")
     return replace(common, name=name)
 
 
-def _check_leads_there(roles: tuple[AccountRole, ...], account: str, document: Document, place: Place) -> None:
+def _check_leads_there(roles: tuple[AccountRole, ...], account: str, document: Document, position: Position) -> None:
     """Raise ``UsageError`` where the last role is one of another account: the run would act there, as in this one."""
     if roles and (found := roles[-1].arn(account, "aws").split(":")[4]) != account:
         raise document.error(
-            place,
+            position,
             f"`role`: {roles[-1].name} is a role of account {found}; this item is about account {account}.",
             "Name a role of that account, or correct its ID. Of several roles, the last one must be in the account.",
         )
@@ -204,6 +205,6 @@ def _check_ou(text: str, at: str) -> None:
         )
 
 
-def _check_external_id(text: str, document: Document, place: Place) -> None:
+def _check_external_id(text: str, document: Document, position: Position) -> None:
     if text and not _EXTERNAL_ID.fullmatch(text):
-        raise document.error(place, "`external_id`: expected 2 to 1224 letters, digits and characters +=,.@:/-_.")
+        raise document.error(position, "`external_id`: expected 2 to 1224 letters, digits and characters +=,.@:/-_.")

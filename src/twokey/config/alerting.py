@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import timedelta
 
-    from twokey.alerts.settings import AlertsForm
-    from twokey.config.yaml_lines import Document, Place
+    from twokey.alerts.settings import AlertsSchema
+    from twokey.config.yaml_lines import Document, Position
 
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", re.ASCII)
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
@@ -36,13 +36,13 @@ _ARNS = {
 }
 
 
-def alerts(form: AlertsForm | UnsetType, document: Document) -> Alerts | None:
+def alerts(section: AlertsSchema | UnsetType, document: Document) -> Alerts | None:
     """Return the settings of alerts, None without any; raises ``UsageError``."""
-    if isinstance(form, UnsetType):
+    if isinstance(section, UnsetType):
         return None
-    if form.to is UNSET and form.heartbeat is UNSET:
+    if section.to is UNSET and section.heartbeat is UNSET:
         raise document.error(("alerts",), "`alerts` has neither `to` nor `heartbeat`.", "Add one of them.")
-    receivers = tuple(form.to or ())
+    receivers = tuple(section.to or ())
     for index, receiver in enumerate(receivers):
         _check(receiver, document, ("alerts", "to", index))
     at = {f"to.{index}": document.at(("alerts", "to", index)) for index in range(len(receivers))}
@@ -50,16 +50,16 @@ def alerts(form: AlertsForm | UnsetType, document: Document) -> Alerts | None:
     return Alerts(
         receivers,
         at,
-        form.heartbeat if isinstance(form.heartbeat, Source) else None,
-        _remember(form, document),
-        _duration(form.repeat, document, "repeat", REPEAT),
-        _duration(form.window_within, document, "window_within", WINDOW_WITHIN),
+        section.heartbeat if isinstance(section.heartbeat, Source) else None,
+        _remember(section, document),
+        _duration(section.repeat, document, "repeat", REPEAT),
+        _duration(section.window_within, document, "window_within", WINDOW_WITHIN),
     )
 
 
-def _remember(form: AlertsForm, document: Document) -> str:
-    if isinstance(form.remember, UnsetType):
-        if form.repeat is not UNSET:
+def _remember(section: AlertsSchema, document: Document) -> str:
+    if isinstance(section.remember, UnsetType):
+        if section.repeat is not UNSET:
             raise document.error(
                 ("alerts", "repeat"),
                 "`repeat` needs `remember`: twokey keeps no state of its own.",
@@ -67,10 +67,10 @@ def _remember(form: AlertsForm, document: Document) -> str:
             )
         return ""
     try:
-        memory.check(form.remember)
+        memory.check(section.remember)
     except UsageError as error:
         raise document.error(("alerts", "remember"), f"`remember`: {error.message}", error.remedy) from None
-    return form.remember
+    return section.remember
 
 
 def _duration(text: str | UnsetType, document: Document, key: str, default: timedelta) -> timedelta:
@@ -79,21 +79,21 @@ def _duration(text: str | UnsetType, document: Document, key: str, default: time
     return durations.parse(text, f"{document.at(('alerts', key))}: `{key}`")
 
 
-def _check(receiver: Receiver, document: Document, place: Place) -> None:
+def _check(receiver: Receiver, document: Document, position: Position) -> None:
     kinds = [kind for kind in KINDS if getattr(receiver, kind) is not UNSET]
     if len(kinds) != 1:
         found = f"it has {' and '.join(f'`{kind}`' for kind in kinds)}" if kinds else "it has none of them"
         raise document.error(
-            place,
+            position,
             f"a receiver of `alerts` has exactly one of {', '.join(KINDS)}; {found}.",
             "Begin each receiver with `- `, on a line of its own.",
         )
     (kind,) = kinds
     for at, message, remedy in _problems(receiver, kind):
-        raise document.error((*place, kind, *at), message, remedy)
+        raise document.error((*position, kind, *at), message, remedy)
 
 
-def _problems(receiver: Receiver, kind: str) -> Iterator[tuple[Place, str, str]]:
+def _problems(receiver: Receiver, kind: str) -> Iterator[tuple[Position, str, str]]:
     """Return what is wrong with a receiver: where, what, and what to do."""
     target = getattr(receiver, kind)
     if kind in _ARNS and not _ARNS[kind][0].fullmatch(target):

@@ -20,7 +20,7 @@ TIMEOUT = "30s"
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 
-class HookForm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class HookSchema(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A program, which gets ids and the outcome as JSON on standard input."""
 
     run: Annotated[
@@ -47,29 +47,30 @@ class HookForm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = "fail"
 
 
-class HooksForm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class HooksSchema(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Programs that run around the rotation of each user of the entry."""
 
     before: Annotated[
-        HookForm | UnsetType, Meta(description="Ahead of the first change, once the rotation is known to be possible.")
+        HookSchema | UnsetType,
+        Meta(description="Ahead of the first change, once the rotation is known to be possible."),
     ] = UNSET
     after: Annotated[
-        HookForm | UnsetType,
+        HookSchema | UnsetType,
         Meta(description="Once everything is delivered and committed; it is repeated by later runs until it succeeds."),
     ] = UNSET
     on_failure: Annotated[
-        HookForm | UnsetType, Meta(description="Where a rotation that has begun does not end well.")
+        HookSchema | UnsetType, Meta(description="Where a rotation that has begun does not end well.")
     ] = UNSET
 
 
-def hooks(form: HooksForm | UnsetType, label: Label) -> dict[HookName, Hook]:
+def hooks(section: HooksSchema | UnsetType, label: Label) -> dict[HookName, Hook]:
     """Return the hooks of an entry; raises ``UsageError`` with the line."""
-    if isinstance(form, UnsetType):
+    if isinstance(section, UnsetType):
         return {}
     found: dict[HookName, Hook] = {}
     for name in NAMES:
-        one = getattr(form, name)
-        if isinstance(one, HookForm):
+        one = getattr(section, name)
+        if isinstance(one, HookSchema):
             found[name] = hook(one, f"hooks.{name}", label)
     if not found:
         raise UsageError(
@@ -79,27 +80,27 @@ def hooks(form: HooksForm | UnsetType, label: Label) -> dict[HookName, Hook]:
     return found
 
 
-def hook(form: HookForm, name: str, label: Label) -> Hook:
+def hook(section: HookSchema, name: str, label: Label) -> Hook:
     """Return one hook, which ``name`` names in the file; raises ``UsageError`` with the line."""
-    program = form.run[0]
+    program = section.run[0]
     if not program.startswith("/") or set(program[1:].split("/")) & {"", ".", ".."}:
         raise UsageError(
             f"{label(f'{name}.run', 0)}: expected the absolute path of a program, got {program!r}.",
             remedy="Write it like [/usr/local/bin/restart, --quick]; each argument is an item of the list.",
         )
-    if any("\0" in part for part in form.run):
+    if any("\0" in part for part in section.run):
         raise UsageError(f"{label(f'{name}.run')}: an argument holds a null character.")
     where = label(f"{name}.timeout")
-    seconds = durations.parse(form.timeout, where).total_seconds()
+    seconds = durations.parse(section.timeout, where).total_seconds()
     if not 0 < seconds <= LONGEST:
         raise UsageError(
             f"{where}: expected more than 0s and at most {LONGEST:g}s: the user stays locked meanwhile.",
             remedy="Let the program start what takes longer, and not wait for it.",
         )
-    for index, variable in enumerate(form.env):
+    for index, variable in enumerate(section.env):
         if not _VARIABLE.fullmatch(variable) or variable.startswith("TWOKEY_"):
             raise UsageError(
                 f"{label(f'{name}.env', index)}: expected the name of an environment variable that does not "
                 f"begin with TWOKEY_, got {variable!r}."
             )
-    return Hook(tuple(form.run), seconds, form.on_error, tuple(form.env))
+    return Hook(tuple(section.run), seconds, section.on_error, tuple(section.env))

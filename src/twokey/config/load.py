@@ -10,7 +10,7 @@ import msgspec
 
 from twokey.config import account_rules, accounts, alerting, arithmetic, hooks, shared_stores, targets, waves
 from twokey.config.mismatches import decode
-from twokey.config.schema import CONCURRENCY, DURATIONS, MAX_USERS, MOST_CONCURRENCY, Entry, Form, Rules
+from twokey.config.schema import CONCURRENCY, DURATIONS, MAX_USERS, MOST_CONCURRENCY, Entry, FileSchema, Rules
 from twokey.config.settings import (
     AuditFile,
     Label,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from os import PathLike
 
-    from twokey.config.yaml_lines import Document, Place
+    from twokey.config.yaml_lines import Document, Position
 
 
 COMMAND_LINE = "the command line"
@@ -82,40 +82,40 @@ def _settings(document: Document) -> Settings:
 
 
 def _checked(document: Document) -> Settings:
-    form = decode(document)
-    defaults = _rules(form, _label(document, ()))
-    schedule = _schedule(form, document)
-    several = accounts.accounts(form.accounts, document)
+    section = decode(document)
+    defaults = _rules(section, _label(document, ()))
+    schedule = _schedule(section, document)
+    several = accounts.accounts(section.accounts, document)
     entries = []
-    for index, entry in enumerate(form.machine_users):
-        place: Place = ("machine_users", index)
-        label = _label(document, place)
-        selection = _selection(entry, defaults, label, document, place, schedule)
+    for index, entry in enumerate(section.machine_users):
+        position: Position = ("machine_users", index)
+        label = _label(document, position)
+        selection = _selection(entry, defaults, label, document, position, schedule)
         account_rules.check(selection, label, entry, several)
         entries.append((selection, label))
     selections = together(entries)
     shared_stores.check(selections, several)
-    in_waves = waves.waves(form.waves, document, several=several is not None)
+    in_waves = waves.waves(section.waves, document, several=several is not None)
     audit_at = _label(document, ())("audit_log")
-    audit_log = None if form.audit_log is msgspec.UNSET else AuditFile(Path(form.audit_log), audit_at)
-    connections = targets.connections(document, form.connections or {})
+    audit_log = None if section.audit_log is msgspec.UNSET else AuditFile(Path(section.audit_log), audit_at)
+    connections = targets.connections(document, section.connections or {})
     return Settings(
         selections,
-        form.max_users,
-        form.concurrency,
+        section.max_users,
+        section.concurrency,
         document.name,
         audit_log,
         connections,
         schedule,
-        roles=_roles(form, document),
-        tiers=_tiers(form, document),
-        alerts=alerting.alerts(form.alerts, document),
-        on_leak=form.on_leak,
-        github_webhook_secret=form.github_webhook_secret or None,
-        secret_at=document.at(("github_webhook_secret",)) if form.github_webhook_secret else "",
+        roles=_roles(section, document),
+        tiers=_tiers(section, document),
+        alerts=alerting.alerts(section.alerts, document),
+        on_leak=section.on_leak,
+        github_webhook_secret=section.github_webhook_secret or None,
+        secret_at=document.at(("github_webhook_secret",)) if section.github_webhook_secret else "",
         accounts=several and accounts.with_choices(several, [*selections, *in_waves]),
         waves=in_waves,
-        stop_after=waves.stop_after(form.stop_after, document),
+        stop_after=waves.stop_after(section.stop_after, document),
     )
 
 
@@ -173,32 +173,32 @@ def _flag(key: str, item: int | None = None) -> str:  # noqa: ARG001  the comman
     return _FLAGS.get(key, f"--{key}")
 
 
-def _label(document: Document, place: Place) -> Label:
+def _label(document: Document, position: Position) -> Label:
     def name(key: str, item: int | None = None) -> str:
         key = "except" if key == "exclude" else key
-        inner = (*place, *key.split("."))
+        inner = (*position, *key.split("."))
         return f"{document.at(inner if item is None else (*inner, item))}: `{key}`"
 
     return name
 
 
-def _named(document: Document, place: Place, key: str) -> Label:
+def _named(document: Document, position: Position, key: str) -> Label:
     """Name the one value that is here, whatever is asked for."""
-    return lambda _key, _item=None: f"{document.at(place)}: `{key}`"
+    return lambda _key, _item=None: f"{document.at(position)}: `{key}`"
 
 
-def _schedule(form: Form, document: Document) -> timedelta | None:
-    if form.schedule is msgspec.UNSET:
+def _schedule(section: FileSchema, document: Document) -> timedelta | None:
+    if section.schedule is msgspec.UNSET:
         return None
     label = _label(document, ())("schedule")
-    schedule = durations.parse(form.schedule, label)
+    schedule = durations.parse(section.schedule, label)
     if not schedule:
         raise UsageError(f"{label}: the time between two runs cannot be zero.")
     return schedule
 
 
-def _tiers(form: Form, document: Document) -> tuple[Tier, ...]:
-    tiers = form.tiers or {}
+def _tiers(section: FileSchema, document: Document) -> tuple[Tier, ...]:
+    tiers = section.tiers or {}
     for name, tier in tiers.items():
         label = _label(document, ("tiers", name))
         if tier.path is msgspec.UNSET and not tier.users and not tier.tags:
@@ -223,9 +223,9 @@ def _tiers(form: Form, document: Document) -> tuple[Tier, ...]:
     )
 
 
-def _roles(form: Form, document: Document) -> dict[str, RoleSettings]:
+def _roles(section: FileSchema, document: Document) -> dict[str, RoleSettings]:
     found = {}
-    for name, entry in (form.roles or {}).items():
+    for name, entry in (section.roles or {}).items():
         if isinstance(entry, str):
             found[name] = RoleSettings(entry, "", "", _named(document, ("roles", name), name))
         else:
@@ -234,29 +234,29 @@ def _roles(form: Form, document: Document) -> dict[str, RoleSettings]:
     return found
 
 
-def _line_of(rule: str, defaults: RuleValues, own: RuleValues, document: Document, place: Place) -> str:
+def _line_of(rule: str, defaults: RuleValues, own: RuleValues, document: Document, position: Position) -> str:
     """Return the line of a rule that cannot be kept: in the entry if that sets rules of its own, otherwise at the top.
 
     Where the rule itself is a default, the line is that of a rule that it follows from.
     """
-    values, at = (own, place) if own else (defaults, ())
+    values, at = (own, position) if own else (defaults, ())
     found = next((one for one in (rule, "grace", "soak", "window") if one in values), "")
     if rule == "schedule" and not own:
         found = rule
-    return document.at((*at, *found.split(".")) if found else place)
+    return document.at((*at, *found.split(".")) if found else position)
 
 
 def _selection(
-    entry: Entry, defaults: RuleValues, label: Label, document: Document, place: Place, schedule: timedelta | None
+    entry: Entry, defaults: RuleValues, label: Label, document: Document, position: Position, schedule: timedelta | None
 ) -> Selection:
-    at = document.at(place)
+    at = document.at(position)
     if entry.path is msgspec.UNSET and entry.users is msgspec.UNSET:
         raise UsageError(f"{at}: this entry selects no user.", remedy="Add `path` or `users` to it.")
     own = _rules(entry, label)
     try:
         policy = _policy(defaults, own, schedule)
     except UsageError as error:
-        where = _line_of(error.message.partition(":")[0], defaults, own, document, place)
+        where = _line_of(error.message.partition(":")[0], defaults, own, document, position)
         raise UsageError(f"{where}: {error.message}", state=error.state, remedy=error.remedy) from None
     return select(
         path=None if entry.path is msgspec.UNSET else entry.path,

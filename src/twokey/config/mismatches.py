@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from twokey.config.schema import DURATIONS, REGION, VERSION, Entry, Form, RoleEntry, TierForm
+from twokey.config.schema import DURATIONS, REGION, VERSION, Entry, FileSchema, RoleEntry, TierSchema
 from twokey.core import durations
 from twokey.destinations.connections import types_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from twokey.config.yaml_lines import Document, Place
+    from twokey.config.yaml_lines import Document, Position
     from twokey.core.errors import UsageError
 
-FormT = TypeVar("FormT", bound=msgspec.Struct)
+SchemaT = TypeVar("SchemaT", bound=msgspec.Struct)
 _WORDS = {
     "str": "text",
     "int": "a whole number",
@@ -50,32 +50,32 @@ _NAMED = {"tiers": "a mapping with the tier's settings", "roles": "the ARN of a 
 _VALUE = "text, a whole number, true or false, a list of texts or a mapping of texts"
 
 
-def decode(document: Document) -> Form:
-    """Return the document as a form; raises ``UsageError`` with line and key for each mismatch."""
+def decode(document: Document) -> FileSchema:
+    """Return the document as a schema; raises ``UsageError`` with line and key for each mismatch."""
     _refuse_other_versions(document)
-    for place, mapping in _mappings(document.value):
-        _check_options(document, place, mapping)
+    for position, mapping in _mappings(document.value):
+        _check_options(document, position, mapping)
     _check_items(document)
     _check_connections(document)
     _check_alerts(document)
-    for key, form in (("tiers", TierForm), ("roles", RoleEntry)):
+    for key, schema in (("tiers", TierSchema), ("roles", RoleEntry)):
         values = document.value.get(key)
         for name, value in values.items() if isinstance(values, dict) else ():
             # msgspec does not say which value of a mapping is wrong.
             if isinstance(value, dict):
-                convert(value, form, document, (key, name))
+                convert(value, schema, document, (key, name))
             elif not (key == "roles" and isinstance(value, str)):
                 found = "nothing" if value is None else _kind(value)
                 raise document.error((key, name), f"`{name}`: expected {_NAMED[key]}, got {found}.")
-    return convert(document.value, Form, document)
+    return convert(document.value, FileSchema, document)
 
 
-def convert(value: object, form: type[FormT], document: Document, place: Place = ()) -> FormT:
-    """Return the value at a position as a form; raises ``UsageError`` with line and key for a mismatch."""
+def convert(value: object, schema: type[SchemaT], document: Document, position: Position = ()) -> SchemaT:
+    """Return the value at a position as a schema; raises ``UsageError`` with line and key for a mismatch."""
     try:
-        return msgspec.convert(value, form)
+        return msgspec.convert(value, schema)
     except msgspec.ValidationError as error:
-        raise _plain(str(error), document, place) from None
+        raise _plain(str(error), document, position) from None
 
 
 def _refuse_other_versions(document: Document) -> None:
@@ -93,28 +93,28 @@ def _refuse_other_versions(document: Document) -> None:
     raise document.error(("version",), f"`version`: {expected}, got {found}.")
 
 
-def _mappings(value: Mapping[str, Any]) -> Iterator[tuple[Place, Mapping[str, Any]]]:
-    """Return the destinations that are mappings, each with its place."""
+def _mappings(value: Mapping[str, Any]) -> Iterator[tuple[Position, Mapping[str, Any]]]:
+    """Return the destinations that are mappings, each with its position."""
     for index, entry in enumerate(_items(value.get("machine_users"))):
         if not isinstance(entry, dict):
             continue
-        place: Place = ("machine_users", index)
+        position: Position = ("machine_users", index)
         if isinstance(entry.get("store"), dict):
-            yield (*place, "store"), entry["store"]
+            yield (*position, "store"), entry["store"]
         for number, one in enumerate(_items(entry.get("deliver"))):
             if isinstance(one, dict):
-                yield (*place, "deliver", number), one
+                yield (*position, "deliver", number), one
 
 
 def _items(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _check_options(document: Document, place: Place, mapping: Mapping[str, Any]) -> None:
+def _check_options(document: Document, position: Position, mapping: Mapping[str, Any]) -> None:
     """Raise ``UsageError`` for an option whose value no URL can contain."""
     for key, value in mapping.items():
-        at = (*place, key)
-        inner: list[tuple[Place, object]] = []
+        at = (*position, key)
+        inner: list[tuple[Position, object]] = []
         if isinstance(value, list):
             inner = [((*at, index), item) for index, item in enumerate(value)]
         elif isinstance(value, dict):
@@ -126,33 +126,35 @@ def _check_options(document: Document, place: Place, mapping: Mapping[str, Any])
                 raise _not_text(document, where, key, item)
 
 
-def _not_text(document: Document, place: Place, key: str, value: object) -> UsageError:
-    spelled, found = document.spelled.get(place, ""), _kind(value)
+def _not_text(document: Document, position: Position, key: str, value: object) -> UsageError:
+    spelled, found = document.spelled.get(position, ""), _kind(value)
     if value is None:
-        return document.error(place, f"`{key}`: this item has no value.", "Fill it in, or remove it.")
+        return document.error(position, f"`{key}`: this item has no value.", "Fill it in, or remove it.")
     if spelled:
-        return document.error(place, f'`{key}`: YAML reads {spelled} as {found}, not as text; quote it: "{spelled}".')
-    return document.error(place, f"`{key}`: expected {_VALUE}, got {found} in it.")
+        return document.error(
+            position, f'`{key}`: YAML reads {spelled} as {found}, not as text; quote it: "{spelled}".'
+        )
+    return document.error(position, f"`{key}`: expected {_VALUE}, got {found} in it.")
 
 
 def _check_items(document: Document) -> None:
     """Raise ``UsageError`` for what the schema forbids and its types allow."""
     for index, entry in enumerate(_items(document.value.get("machine_users"))):
-        place: Place = ("machine_users", index)
+        position: Position = ("machine_users", index)
         found = entry if isinstance(entry, dict) else {}
         for number, pattern in enumerate(_items(found.get("except"))):
             if pattern == "":
-                raise document.error((*place, "except", number), "`except`: a pattern is empty.", "Remove it.")
-        _check_regions(document, place, found)
+                raise document.error((*position, "except", number), "`except`: a pattern is empty.", "Remove it.")
+        _check_regions(document, position, found)
     _check_regions(document, (), document.value)
 
 
-def _check_regions(document: Document, place: Place, rules: Mapping[str, Any]) -> None:
+def _check_regions(document: Document, position: Position, rules: Mapping[str, Any]) -> None:
     verify = rules.get("verify")
     for index, region in enumerate(_items(verify.get("regions") if isinstance(verify, dict) else None)):
         if isinstance(region, str) and not re.search(REGION, region):
             raise document.error(
-                (*place, "verify", "regions", index),
+                (*position, "verify", "regions", index),
                 f"`regions`: expected an AWS region such as eu-central-1, got {region!r}.",
             )
 
@@ -173,19 +175,19 @@ def _check_alerts(document: Document) -> None:
     """Raise ``UsageError`` for a secret that is written into the file, without repeating it."""
     alerts = document.value.get("alerts")
     found = alerts if isinstance(alerts, dict) else {}
-    values: list[tuple[Place, object]] = [(("alerts", "heartbeat"), found.get("heartbeat"))]
+    values: list[tuple[Position, object]] = [(("alerts", "heartbeat"), found.get("heartbeat"))]
     for index, one in enumerate(_items(found.get("to"))):
         receiver: Mapping[str, Any] = one if isinstance(one, dict) else {}
-        at: Place = ("alerts", "to", index)
+        at: Position = ("alerts", "to", index)
         values += [((*at, key), receiver.get(key)) for key in ("slack", "apprise")]
         for kind, key in (("smtp", "password"), ("webhook", "secret")):
             inner = receiver.get(kind)
             values.append(((*at, kind, key), inner.get(key) if isinstance(inner, dict) else None))
-    for place, value in values:
+    for position, value in values:
         if isinstance(value, str | int | float):
-            key = str(place[-1])
+            key = str(position[-1])
             raise document.error(
-                place,
+                position,
                 f"`{key}` contains the secret itself: twokey.yaml never holds a secret.",
                 f"Write where it comes from: {key}: {{env: NAME}}, {{file: PATH}} or {{from: URL}}. Replace this "
                 "secret: everyone with access to the file could read it.",
@@ -198,49 +200,49 @@ def _kind(value: object) -> str:
     return _WORDS.get(name, name)
 
 
-def _plain(message: str, document: Document, outer: Place) -> UsageError:
+def _plain(message: str, document: Document, outer: Position) -> UsageError:
     """Return msgspec's error about the value at ``outer`` in plain words."""
     what, _, where = message.partition(" - at `$")
-    place: Place = (*outer, *(word or int(index) for word, index in _STEP.findall(where)))
+    position: Position = (*outer, *(word or int(index) for word, index in _STEP.findall(where)))
     named = re.search(r"field `(.+)`$", what)
     if named and "unknown" in what:
-        return document.error((*place, named[1]), f"unknown key `{named[1]}`{_nearest(named[1], place)}")
-    key = next((str(step) for step in reversed(place) if isinstance(step, str)), "the file")
+        return document.error((*position, named[1]), f"unknown key `{named[1]}`{_nearest(named[1], position)}")
+    key = next((str(step) for step in reversed(position) if isinstance(step, str)), "the file")
     if named:
-        inside = f"`{key}`" if place[:1] == ("tiers",) else f"this entry of `{key}`" if place else "the file"
-        return document.error(place, f"{inside} has no `{named[1]}`, which is required.")
+        inside = f"`{key}`" if position[:1] == ("tiers",) else f"this entry of `{key}`" if position else "the file"
+        return document.error(position, f"{inside} has no `{named[1]}`, which is required.")
     limit = _LIMIT.fullmatch(what)
     if limit:
-        return document.error(place, _limit(key, *limit.groups()))
+        return document.error(position, _limit(key, *limit.groups()))
     if key in _CHOICES:
-        found = document.spelled.get(place, "something else")
-        return document.error(place, f"`{key}`: expected {_CHOICES[key]}, got {found}.")
+        found = document.spelled.get(position, "something else")
+        return document.error(position, f"`{key}`: expected {_CHOICES[key]}, got {found}.")
     types = _TYPES.fullmatch(what)
     if types:
-        return _type(document, place, key, types[1], types[2])
-    return document.error(place, f"`{key}`: {what}.")
+        return _type(document, position, key, types[1], types[2])
+    return document.error(position, f"`{key}`: {what}.")
 
 
-def _nearest(unknown: str, place: Place) -> str:
-    inner, outer = _keys(Entry), _keys(Form)
-    here = _keys(_form_at(place))
+def _nearest(unknown: str, position: Position) -> str:
+    inner, outer = _keys(Entry), _keys(FileSchema)
+    here = _keys(_schema_at(position))
     near = difflib.get_close_matches(unknown.lower(), here, n=1, cutoff=0.75)
-    if place and unknown in outer and not near:
+    if position and unknown in outer and not near:
         return "; it belongs at the top of the file."
-    if not place and unknown in inner and not near:
+    if not position and unknown in inner and not near:
         return "; it belongs into an entry of `machine_users`."
     near = near or difflib.get_close_matches(unknown.lower(), here, n=1)
     return f"; did you mean `{near[0]}`?" if near else "."
 
 
-def _form_at(place: Place) -> type[msgspec.Struct]:
-    """Return the form of the mapping at a position; that of the nearest one around it if it has none of its own."""
-    form: type[msgspec.Struct] = Form
-    for step in place:
-        field = next((one for one in msgspec.structs.fields(form) if one.encode_name == step), None)
+def _schema_at(position: Position) -> type[msgspec.Struct]:
+    """Return the schema of the mapping at a position; that of the nearest one around it if it has none of its own."""
+    schema: type[msgspec.Struct] = FileSchema
+    for step in position:
+        field = next((one for one in msgspec.structs.fields(schema) if one.encode_name == step), None)
         inner = types_in(field.type) if field else set()
-        form = next((one for one in inner if isinstance(one, type) and issubclass(one, msgspec.Struct)), form)
-    return form
+        schema = next((one for one in inner if isinstance(one, type) and issubclass(one, msgspec.Struct)), schema)
+    return schema
 
 
 def _keys(struct: type[msgspec.Struct]) -> list[str]:
@@ -255,22 +257,22 @@ def _limit(key: str, kind: str, relation: str, bound: str) -> str:
     return f"`{key}` must be {'at most' if relation == '<=' else 'at least'} {bound}."
 
 
-def _type(document: Document, place: Place, key: str, expected: str, got: str) -> UsageError:
-    subject = f"`{key}`" if not place or place[-1] == key else f"an item of `{key}`"
+def _type(document: Document, position: Position, key: str, expected: str, got: str) -> UsageError:
+    subject = f"`{key}`" if not position or position[-1] == key else f"an item of `{key}`"
     if got == "null":
-        return document.error(place, f"{subject} has no value.", "Fill it in, or remove it.")
-    spelled = document.spelled.get(place, "")
+        return document.error(position, f"{subject} has no value.", "Fill it in, or remove it.")
+    spelled = document.spelled.get(position, "")
     if expected == "str" and key in DURATIONS and got in {"int", "float"}:
-        return document.error(place, f"`{key}`: {spelled} is not a duration.", durations.HOW_TO_WRITE)
+        return document.error(position, f"`{key}`: {spelled} is not a duration.", durations.HOW_TO_WRITE)
     if expected == "str" and spelled:
         return document.error(
-            place, f'`{key}`: YAML reads {spelled} as {_WORDS.get(got, got)}, not as text; quote it: "{spelled}".'
+            position, f'`{key}`: YAML reads {spelled} as {_WORDS.get(got, got)}, not as text; quote it: "{spelled}".'
         )
     if expected == "array":
         found = _WORDS.get(got, got)
-        return document.error(place, f"`{key}` must be a list, not {found}.", _as_list(key, got, spelled))
+        return document.error(position, f"`{key}` must be a list, not {found}.", _as_list(key, got, spelled))
     wanted = "a URL, or a mapping with `to`" if key in ("store", "deliver") else _WORDS.get(expected, expected)
-    return document.error(place, f"{subject} must be {wanted}, not {_WORDS.get(got, got)}.")
+    return document.error(position, f"{subject} must be {wanted}, not {_WORDS.get(got, got)}.")
 
 
 def _as_list(key: str, got: str, spelled: str) -> str:
@@ -280,7 +282,7 @@ def _as_list(key: str, got: str, spelled: str) -> str:
     return f"Write {key}: [{spelled if _PLAIN.fullmatch(spelled) else json.dumps(spelled, ensure_ascii=False)}]."
 
 
-def in_words(message: str) -> str:
+def explanation(message: str) -> str:
     """Return what msgspec says of a type without its own words for types."""
     types = _TYPES.fullmatch(message)
     if not types:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from twokey.config.mismatches import in_words
+from twokey.config.mismatches import explanation
 from twokey.core.errors import UsageError
 from twokey.destinations import registry
 from twokey.destinations.address import nearest, with_options
@@ -17,7 +17,7 @@ from twokey.destinations.sources import Source
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from twokey.config.yaml_lines import Document, Place
+    from twokey.config.yaml_lines import Document, Position
     from twokey.destinations.connections import ConnectionKind, Settings
 
 _AT = re.compile(r"^(.*) - at `\$\.?(.*)`$")
@@ -69,30 +69,30 @@ def connections(document: Document, configured: Mapping[str, Mapping[str, Any]])
 def _connection(
     document: Document, name: str, settings: dict[str, Any], kinds: Mapping[str, ConnectionKind[Any, Any]]
 ) -> Configured:
-    place: Place = ("connections", name)
+    position: Position = ("connections", name)
     kind = settings.pop("kind", name)
     if isinstance(kind, str) and kind not in kinds:
         kinds = registry.connection_kinds(installed=True)
     if not isinstance(kind, str) or kind not in kinds:
         hint = nearest(str(kind), kinds)
         remedy = "Give the connection the name of its service, or set the service: kind: github."
-        raise document.error(place, f"`{name}`: there is no service {kind!r} to connect to; {hint}", remedy)
+        raise document.error(position, f"`{name}`: there is no service {kind!r} to connect to; {hint}", remedy)
     struct = kinds[kind].settings
-    _refuse_literals(document, place, settings, struct)
+    _refuse_literals(document, position, settings, struct)
     try:
         found: Settings = msgspec.convert(settings, struct)
     except msgspec.ValidationError as error:
-        raise _wrong(document, place, str(error), struct) from None
-    return Configured(kind, found, f"{document.at(place)}: `{name}`")
+        raise _error(document, position, str(error), struct) from None
+    return Configured(kind, found, f"{document.at(position)}: `{name}`")
 
 
 def _refuse_literals(
-    document: Document, place: Place, settings: Mapping[str, Any], struct: type[msgspec.Struct]
+    document: Document, position: Position, settings: Mapping[str, Any], struct: type[msgspec.Struct]
 ) -> None:
     """Refuse a secret that is written into the file, without repeating it."""
     for field, kinds in settings_of(struct):
         value = settings.get(field.encode_name)
-        where = (*place, field.encode_name)
+        where = (*position, field.encode_name)
         if Source in kinds and isinstance(value, str | int | float):
             key = field.encode_name
             raise document.error(where, f"`{key}` contains the secret itself: {_NEVER}.", _INSTEAD.format(key=key))
@@ -102,23 +102,23 @@ def _refuse_literals(
                 _refuse_literals(document, where, value, kind)
 
 
-def _wrong(document: Document, place: Place, message: str, struct: type[msgspec.Struct]) -> UsageError:
+def _error(document: Document, position: Position, message: str, struct: type[msgspec.Struct]) -> UsageError:
     """Return msgspec's error about a connection in plain words."""
     found = _AT.match(message)
     what, inner = (found[1], tuple(found[2].split("."))) if found else (message, ())
     named = re.search(r"field `(.+)`$", what)
     if named and "unknown" in what:
         return document.error(
-            (*place, *inner, named[1]), f"unknown key `{named[1]}`; {nearest(named[1], _keys(struct, inner))}"
+            (*position, *inner, named[1]), f"unknown key `{named[1]}`; {nearest(named[1], _keys(struct, inner))}"
         )
     if named:
         return document.error(
-            (*place, *inner), f"`{'.'.join((str(place[-1]), *inner))}` has no `{named[1]}`, which is required."
+            (*position, *inner), f"`{'.'.join((str(position[-1]), *inner))}` has no `{named[1]}`, which is required."
         )
-    return document.error((*place, *inner), f"`{'.'.join((str(place[-1]), *inner))}`: {in_words(what)}.")
+    return document.error((*position, *inner), f"`{'.'.join((str(position[-1]), *inner))}`: {explanation(what)}.")
 
 
-def _keys(struct: type[msgspec.Struct], inner: Place) -> list[str]:
+def _keys(struct: type[msgspec.Struct], inner: Position) -> list[str]:
     """Return the keys that a connection takes, or that the mapping takes which is below it there."""
     fields = {field.encode_name: field for field in msgspec.structs.fields(struct)}
     if not inner:

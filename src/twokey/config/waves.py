@@ -16,67 +16,67 @@ from twokey.core.errors import UsageError
 
 if TYPE_CHECKING:
     from twokey.config.settings import Label
-    from twokey.config.wave_forms import StopForm, WaveForm
-    from twokey.config.yaml_lines import Document, Place
+    from twokey.config.wave_schema import StopSchema, WaveSchema
+    from twokey.config.yaml_lines import Document, Position
 
 _LIMIT = re.compile(r"(\d{1,3}) ?%")
 
 
-def waves(forms: list[WaveForm] | UnsetType, document: Document, *, several: bool) -> tuple[WaveSettings, ...]:
+def waves(sections: list[WaveSchema] | UnsetType, document: Document, *, several: bool) -> tuple[WaveSettings, ...]:
     """Return the waves; raises ``UsageError`` with the line. ``several``: the file has accounts."""
-    if forms is UNSET:
+    if sections is UNSET:
         return ()
     found: list[WaveSettings] = []
-    for index, form in enumerate(forms):
-        place: Place = ("waves", index)
-        if (form.accounts is UNSET) == (form.percent is UNSET):
-            raise document.error(place, "a wave needs either `accounts` or `percent`.")
-        if form.accounts is not UNSET and not several:
+    for index, section in enumerate(sections):
+        position: Position = ("waves", index)
+        if (section.accounts is UNSET) == (section.percent is UNSET):
+            raise document.error(position, "a wave needs either `accounts` or `percent`.")
+        if section.accounts is not UNSET and not several:
             raise document.error(
-                place,
+                position,
                 "`accounts` of a wave needs `accounts` at the top level of the file.",
                 "Add it, or use `percent`: without accounts, it is about users.",
             )
-        percent = 0 if form.percent is UNSET else form.percent
+        percent = 0 if section.percent is UNSET else section.percent
         least = max((one.percent for one in found), default=0)
         if percent and percent <= least:
             raise document.error(
-                (*place, "percent"),
+                (*position, "percent"),
                 f"`percent`: expected more than {least}, which an earlier wave has.",
                 "Percentages include the earlier waves: 10, 50, 100.",
             )
-        found.append(_wave(form, percent, _label(document, place), document, place))
+        found.append(_wave(section, percent, _label(document, position), document, position))
     return tuple(found)
 
 
-def _wave(form: WaveForm, percent: int, label: Label, document: Document, place: Place) -> WaveSettings:
-    at = f"{document.at((*place, 'pause'))}: `pause`"
+def _wave(section: WaveSchema, percent: int, label: Label, document: Document, position: Position) -> WaveSettings:
+    at = f"{document.at((*position, 'pause'))}: `pause`"
     return WaveSettings(
-        accounts=accounts.choices(form.accounts, label),
+        accounts=accounts.choices(section.accounts, label),
         percent=percent,
-        pause=timedelta() if form.pause is UNSET else durations.parse(form.pause, at),
-        status=form.status,
-        check=None if form.check is UNSET else hook(form.check, "check", label),
-        at=f"{document.at(place)}: ",
+        pause=timedelta() if section.pause is UNSET else durations.parse(section.pause, at),
+        status=section.status,
+        check=None if section.check is UNSET else hook(section.check, "check", label),
+        at=f"{document.at(position)}: ",
     )
 
 
-def stop_after(form: StopForm | UnsetType, document: Document) -> StopSettings | None:
+def stop_after(section: StopSchema | UnsetType, document: Document) -> StopSettings | None:
     """Return when a run stops; raises ``UsageError`` with the line."""
-    if form is UNSET:
+    if section is UNSET:
         return None
-    if isinstance(form.failed, int):
-        return StopSettings(form.failed)
-    match = _LIMIT.fullmatch(form.failed)
+    if isinstance(section.failed, int):
+        return StopSettings(section.failed)
+    match = _LIMIT.fullmatch(section.failed)
     if match is None or int(match[1]) > 100:
         at = document.at(("stop_after", "failed"))
-        raise UsageError(f'{at}: `failed`: expected a number, or a percentage such as "10 %", got {form.failed!r}.')
+        raise UsageError(f'{at}: `failed`: expected a number, or a percentage such as "10 %", got {section.failed!r}.')
     return StopSettings(percent=int(match[1]))
 
 
-def _label(document: Document, place: Place) -> Label:
+def _label(document: Document, position: Position) -> Label:
     def name(key: str, item: int | None = None) -> str:
-        inner = (*place, *key.split("."))
+        inner = (*position, *key.split("."))
         return f"{document.at(inner if item is None else (*inner, item))}: `{key}`"
 
     return name

@@ -20,7 +20,7 @@ from twokey.core.errors import UsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
-Place = tuple[str | int, ...]
+Position = tuple[str | int, ...]
 """The position of a value in the document: ``("machine_users", 0, "store")``."""
 
 MOST_BYTES = 1 << 20
@@ -45,29 +45,29 @@ class Document:
 
     name: str
     value: Any = None
-    lines: dict[Place, int] = field(default_factory=dict)
-    spelled: dict[Place, str] = field(default_factory=dict)
+    lines: dict[Position, int] = field(default_factory=dict)
+    spelled: dict[Position, str] = field(default_factory=dict)
 
-    def line(self, place: Place) -> int:
+    def line(self, position: Position) -> int:
         """Return the line of a value, or of the nearest value that contains it."""
-        while place and place not in self.lines:
-            place = place[:-1]
-        return self.lines.get(place, 1)
+        while position and position not in self.lines:
+            position = position[:-1]
+        return self.lines.get(position, 1)
 
-    def at(self, place: Place) -> str:
+    def at(self, position: Position) -> str:
         """Return how an error about a value begins: ``twokey.yaml line 4``."""
-        return f"{self.name} line {self.line(place)}"
+        return f"{self.name} line {self.line(position)}"
 
-    def forget(self, place: Place) -> None:
+    def forget(self, position: Position) -> None:
         """Forget the content, and the lines of all values below a position: no error will be about one of them."""
         self.value = None
         self.spelled.clear()
-        for below in [one for one in self.lines if len(one) > len(place) and one[: len(place)] == place]:
+        for below in [one for one in self.lines if len(one) > len(position) and one[: len(position)] == position]:
             del self.lines[below]
 
-    def error(self, place: Place, message: str, remedy: str = "") -> UsageError:
+    def error(self, position: Position, message: str, remedy: str = "") -> UsageError:
         """Return the error for a problem with the value at this position."""
-        return UsageError(f"{self.at(place)}: {message}", remedy=remedy)
+        return UsageError(f"{self.at(position)}: {message}", remedy=remedy)
 
 
 def read(file: Path) -> Document:
@@ -137,20 +137,20 @@ class _Reader:
         self._seen = 0
         self._scalars = SafeConstructor()
 
-    def value(self, node: yaml.Node, place: Place) -> Any:
-        self._document.lines.setdefault(place, node.start_mark.line + 1)
+    def value(self, node: yaml.Node, position: Position) -> Any:
+        self._document.lines.setdefault(position, node.start_mark.line + 1)
         self._seen += 1
-        if self._seen > MOST_VALUES or len(place) > MOST_LEVELS:
-            raise self._document.error(place[:1], "the aliases here expand to too many values, or to themselves.")
+        if self._seen > MOST_VALUES or len(position) > MOST_LEVELS:
+            raise self._document.error(position[:1], "the aliases here expand to too many values, or to themselves.")
         if isinstance(node, yaml.MappingNode) and node.tag == _TAG + "map":
-            return self._mapping(node, place)
+            return self._mapping(node, position)
         if isinstance(node, yaml.SequenceNode) and node.tag == _TAG + "seq":
-            return [self.value(item, (*place, index)) for index, item in enumerate(node.value)]
+            return [self.value(item, (*position, index)) for index, item in enumerate(node.value)]
         if isinstance(node, yaml.ScalarNode):
-            return self._scalar(node, place)
-        raise self._tag(node, place)
+            return self._scalar(node, position)
+        raise self._tag(node, position)
 
-    def _mapping(self, node: yaml.MappingNode, place: Place) -> dict[str, Any]:
+    def _mapping(self, node: yaml.MappingNode, position: Position) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
@@ -158,30 +158,32 @@ class _Reader:
                 raise UsageError(f"{self._document.name} line {line}: expected a key that is one word.")
             key = str(key_node.value)
             if key in found:
-                first = self._document.line((*place, key))
+                first = self._document.line((*position, key))
                 raise UsageError(
                     f"{self._document.name} line {line}: `{key}` occurs twice; the first is on line {first}.",
                     remedy="Remove one of the two.",
                 )
-            self._document.lines[*place, key] = line
-            found[key] = self.value(value_node, (*place, key))
+            self._document.lines[*position, key] = line
+            found[key] = self.value(value_node, (*position, key))
         return found
 
-    def _scalar(self, node: yaml.ScalarNode, place: Place) -> Any:
-        self._document.spelled[place] = node.value
+    def _scalar(self, node: yaml.ScalarNode, position: Position) -> Any:
+        self._document.spelled[position] = node.value
         kind = node.tag.removeprefix(_TAG)
         if kind in _NUMBERS and not _NUMBERS[kind].fullmatch(node.value):
             return node.value
         if kind == "str":
             return node.value
         if kind not in {"bool", "int", "float", "null", "timestamp"}:
-            raise self._tag(node, place)
+            raise self._tag(node, position)
         try:
             return self._scalars.construct_object(node)
         except (ConstructorError, ValueError, KeyError):
             raise self._document.error(
-                place, f"YAML reads `{node.value}` as a {kind}, and it is not a valid one.", "Put the value in quotes."
+                position,
+                f"YAML reads `{node.value}` as a {kind}, and it is not a valid one.",
+                "Put the value in quotes.",
             ) from None
 
-    def _tag(self, node: yaml.Node, place: Place) -> UsageError:
-        return self._document.error(place, f"the YAML tag `{node.tag}` is not supported.", "Remove it.")
+    def _tag(self, node: yaml.Node, position: Position) -> UsageError:
+        return self._document.error(position, f"the YAML tag `{node.tag}` is not supported.", "Remove it.")

@@ -6,7 +6,7 @@ of services are made of. ``docs/how-to/write-a-destination.md`` builds a whole p
 * What a kind is: ``Kind``, ``ConnectionKind``, ``Permission``, ``Resolved``, ``phrase``.
 * What its functions get: ``Address``, ``DestinationContext``, ``ConnectionContext``, ``Settings``, ``Source``.
 * What it implements: ``Destination`` or ``Store``, or on top of them ``NamedValues`` or ``ServiceStore``.
-* What these return: ``Receipt``, ``Traits``, ``Held``, ``NotHeld``, ``CannotTell``, ``Shown``, ``Kept``, ``Journal``,
+* What these return: ``Receipt``, ``Traits``, ``Held``, ``NotHeld``, ``CannotTell``, ``Shown``, ``Stored``, ``Journal``,
   ``Record``.
 * Secrets: ``Credential``, ``Hidden``, ``RenewableToken``, ``Grant``. They do not show themselves.
 * Formats of the stored value: ``formats``, above all ``formats.format_of``, ``formats.OPTIONS`` and the naming rules
@@ -49,7 +49,7 @@ from twokey.destinations.kind import (
     phrase,
 )
 from twokey.destinations.sources import Source
-from twokey.destinations.stores.service_store import Kept, ServiceStore
+from twokey.destinations.stores.service_store import ServiceStore, Stored
 from twokey.http import paging
 from twokey.http.client import Http
 from twokey.http.messages import Request, Response
@@ -76,7 +76,6 @@ __all__ = [
     "Http",
     "InvalidKind",
     "Journal",
-    "Kept",
     "Kind",
     "Limit",
     "NamedValues",
@@ -96,6 +95,7 @@ __all__ = [
     "Shown",
     "Source",
     "Store",
+    "Stored",
     "Throttled",
     "Traits",
     "TwokeyError",

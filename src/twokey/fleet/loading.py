@@ -29,7 +29,7 @@ def load_many(urls: Iterable[str], services: Services, at_a_time: int) -> dict[s
         if load is not None and registry.can_be_store(address.scheme):
             kinds.setdefault(load, []).append(address)
     calls = [call for load, addresses in kinds.items() for call in _calls(load, addresses, services)]
-    return {url: record for found in concurrently(_called, calls, at_a_time) for url, record in found.items()}
+    return {url: record for found in concurrently(_call, calls, at_a_time) for url, record in found.items()}
 
 
 def _calls(
@@ -42,7 +42,7 @@ def _calls(
     return calls
 
 
-def _called(call: Callable[[], Mapping[str, Record]]) -> Mapping[str, Record]:
+def _call(call: Callable[[], Mapping[str, Record]]) -> Mapping[str, Record]:
     with suppress(Exception):
         return call()
     return {}

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 KEYS = "/meta/public_keys/secret_scanning"
 """Where GitHub publishes the keys of its secret scanning ("Secret scanning partner program", GitHub Docs)."""
-TOLD = frozenset({*LEAKED, "TK811", "TK832"})
+ALERTS = frozenset({*LEAKED, "TK811", "TK832"})
 """The rules that the receivers of alerts are told about; GuardDuty has its own."""
 LARGEST = 32 << 20
 """Bytes of a file of events: a webhook of GitHub has 25 MB at most."""
@@ -102,7 +102,7 @@ def alerts(result: WatchDocument) -> list[Alert]:
     done = {key.key: one for one in result.revocations for key in one.contained}
     found = []
     for one in result.findings:
-        if one.id in TOLD and one.severity in ("high", "critical"):
+        if one.id in ALERTS and one.severity in ("high", "critical"):
             revocation = done.get(one.key_id or "")
             then = f"{revocation.outcome}: {revocation.message}" if revocation else one.remedy
             found.append(of_leak(one.id, Leak(one.account, one.user, one.key_id or ""), f"{one.message} {then}"))

@@ -144,8 +144,8 @@ def unwell(entries: Iterable[StatusEntry | Result]) -> str:
     for one in entries:
         if isinstance(one, Result):
             found.append(f"{one.user.key} (unreadable)")
-        elif wrong := [finding for finding in one.findings if finding not in _OF_EARLIER_RUNS]:
-            found.append(f"{one.account}/{one.user} ({', '.join(wrong)})")
+        elif problems := [finding for finding in one.findings if finding not in _OF_EARLIER_RUNS]:
+            found.append(f"{one.account}/{one.user} ({', '.join(problems)})")
     more = f" and {len(found) - MOST_NAMES} more" if len(found) > MOST_NAMES else ""
     return f"twokey status finds {', '.join(found[:MOST_NAMES])}{more}" if found else ""
 

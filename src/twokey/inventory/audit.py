@@ -19,7 +19,7 @@ from twokey.core.model import MachineUser
 from twokey.core.sentences import of_any
 from twokey.inventory import credential_report, report
 from twokey.inventory.credential_report import ROOT
-from twokey.inventory.decision import FoundKey, FoundUser, explained, listed, reported, sorted_into_roles
+from twokey.inventory.decision import FoundKey, FoundUser, explained, listed, reported, with_roles
 from twokey.inventory.findings import LONG_UNUSED, Limits
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def _keys(row: Row, keys: Mapping[str, tuple[AccessKey, ...] | None]) -> tuple[F
 
 
 def _user(row: Row, keys: tuple[FoundKey, ...], managed: Managed | None, now: datetime) -> FoundUser:
-    return FoundUser(row, keys, managed, sorted_into_roles(managed, keys, now) if managed else None)
+    return FoundUser(row, keys, managed, with_roles(managed, keys, now) if managed else None)
 
 
 def _list(iam: Iam, users: Sequence[str]) -> tuple[dict[str, tuple[AccessKey, ...] | None], list[str]]:

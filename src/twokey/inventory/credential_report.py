@@ -32,7 +32,7 @@ PAUSE = 2.0
 """The same, later."""
 ROOT = "<root_account>"
 """What the report calls the root user."""
-_SLOTS = (1, 2)
+_NUMBERS = (1, 2)
 _BOOLEANS = {"true": True, "false": False}
 
 
@@ -125,7 +125,7 @@ def parse(text: str) -> tuple[Row, ...]:
 
 
 def _row(row: Mapping[str, str]) -> Row:
-    keys = (_key(row, f"access_key_{slot}_") for slot in _SLOTS)
+    keys = (_key(row, f"access_key_{number}_") for number in _NUMBERS)
     return Row(
         user=row["user"],
         arn=_arn(row["arn"]),

@@ -128,7 +128,7 @@ def _may_be(row: ReportedKey, key: AccessKey) -> bool:
     return row.changed is None or key.created <= row.changed
 
 
-def sorted_into_roles(managed: Managed, keys: Sequence[FoundKey], now: datetime) -> Assessment | None:
+def with_roles(managed: Managed, keys: Sequence[FoundKey], now: datetime) -> Assessment | None:
     """Return the roles of keys by the journal; None where it could not be read, or an id is not known.
 
     Destinations are not read: what they last received counts. One whose delivery is unknown may hold any key.

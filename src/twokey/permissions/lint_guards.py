@@ -45,7 +45,7 @@ def guard(user: Principal, grants: Grants) -> Iterator[Finding]:
     networks = list(_networks(one for one in (*grants.denies, *grants.allows, *(grants.boundary or ()))))
     outside = [_direct(grants, address) for address in _elsewhere(networks)]
     if any(_works(grants, request) for request in outside):
-        yield _about(
+        yield _finding(
             user,
             "TK401",
             f"No policy limits from where the keys of {user.name} work: a leaked key works everywhere.",
@@ -61,7 +61,7 @@ def _too_much(user: Principal, grants: Grants, one: Rule, direct: Known) -> Iter
     service = {name: ["cloudformation.amazonaws.com"] for name in ("", "first", "last")}
     via = {"aws:viaawsservice": ["true"], **{f"aws:calledvia{name}": value for name, value in service.items()}}
     if direct.with_values(via).decide(one.condition):
-        yield _about(
+        yield _finding(
             user,
             "TK402",
             f"The guard by source address of {user.name} also denies what AWS services do for the user: their "
@@ -69,7 +69,7 @@ def _too_much(user: Principal, grants: Grants, one: Rule, direct: Known) -> Iter
             'Add "Bool": {"aws:ViaAWSService": "false"} to its conditions, as twokey policy source-ip does.',
         )
     if any(request.decide(one.condition) for request in _through_vpcs(grants, one)):
-        yield _about(
+        yield _finding(
             user,
             "TK403",
             f"The guard by source address of {user.name} also denies requests through VPC endpoints: they have no "
@@ -128,5 +128,5 @@ def _elsewhere(networks: Sequence[IPv4Network | IPv6Network]) -> Iterator[str]:
         yield str(next(iter((*inside, *free, *addresses))))
 
 
-def _about(user: Principal, rule: str, message: str, remedy: str) -> Finding:
+def _finding(user: Principal, rule: str, message: str, remedy: str) -> Finding:
     return Finding(rule, user.account, user.name, user.arn, message, remedy)

@@ -67,7 +67,7 @@ class Tiers:
         if not reached:
             yield from self._elsewhere(user, whose, chains, closed)
         for rule, target, text in self._changes.of(user, chains, [tier.name for tier in closed]):
-            yield _about(user, rule, target, f"{whose} {text}")
+            yield _finding(user, rule, target, f"{whose} {text}")
 
     def _roles_of(
         self, chains: Chains, own: Tier | None, closed: Sequence[Tier]
@@ -88,7 +88,7 @@ class Tiers:
             for tier in closed:
                 for pattern in self._reach.elsewhere(by, tier.roles):
                     way = "" if by is user else f" through {', then '.join(one.name for one in chain)},"
-                    yield _about(
+                    yield _finding(
                         user,
                         "TK202" if chain else "TK201",
                         pattern,
@@ -101,12 +101,12 @@ class Tiers:
 def _through(user: Principal, whose: str, tier: Tier, chain: Sequence[Principal]) -> Finding:
     role = chain[-1]
     if len(chain) == 1:
-        return _about(user, "TK201", role.arn, f"{whose} can assume {role.name}, a role of the tier {tier.name}.")
+        return _finding(user, "TK201", role.arn, f"{whose} can assume {role.name}, a role of the tier {tier.name}.")
     way = ", then ".join(one.name for one in chain)
-    return _about(user, "TK202", role.arn, f"{whose} reaches {role.name}, a role of the tier {tier.name}: {way}.")
+    return _finding(user, "TK202", role.arn, f"{whose} reaches {role.name}, a role of the tier {tier.name}: {way}.")
 
 
-def _about(user: Principal, rule: str, resource: str, message: str) -> Finding:
+def _finding(user: Principal, rule: str, resource: str, message: str) -> Finding:
     remedy = "Take the permission out of its policies, or the principal out of the role's trust policy."
     if rule not in ("TK201", "TK202"):
         remedy = "Take the permission out of its policies: nothing but assuming its roles is needed."

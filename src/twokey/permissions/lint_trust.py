@@ -96,7 +96,7 @@ def trust(role: Principal) -> Iterator[Finding]:
         if assumes(one, ASSUME) or assumes(one, WEB_IDENTITY):
             yield from _for_all_values(role, one)
         if assumes(one, ASSUME) and _trusts_everyone(one) and not (_limited(one) or any(map(_refuses_others, denies))):
-            yield _about(
+            yield _finding(
                 role,
                 "TK501",
                 f"Anyone with an AWS account can assume {role.name}: its trust policy names the principal "
@@ -166,7 +166,7 @@ def _subjects(role: Principal, statement: Statement, issuer: _Issuer) -> Iterato
     ]
     if not limits:
         whose = "the audience" if issuer.name == _COGNITO else "the subject"
-        yield _about(
+        yield _finding(
             role,
             "TK502",
             f"Everyone who uses {issuer.name} can assume {role.name}: no condition limits {whose} of the token.",
@@ -175,7 +175,7 @@ def _subjects(role: Principal, statement: Statement, issuer: _Issuer) -> Iterato
         return
     audience = f"{issuer.name}:aud".lower()
     if issuer.shared and not any(key == audience and name in _POSITIVE for name, key, _ in _certain(statement)):
-        yield _about(
+        yield _finding(
             role,
             "TK505",
             f"{role.name} takes tokens of {issuer.name} that were made for another service: no condition limits their "
@@ -185,7 +185,7 @@ def _subjects(role: Principal, statement: Statement, issuer: _Issuer) -> Iterato
     for name, values in limits:
         for value in values if name.endswith("like") else ():
             if not _fixed(value) and not _varies(issuer, value):
-                yield _about(
+                yield _finding(
                     role,
                     "TK503",
                     f"{role.name} trusts every subject of {issuer.name} that matches {value}.",
@@ -216,7 +216,7 @@ def _for_all_values(role: Principal, statement: Statement) -> Iterator[Finding]:
     }
     for operator, key, _ in conditions(statement):
         if operator.startswith("forallvalues:") and key not in _AGREED | present:
-            yield _about(
+            yield _finding(
                 role,
                 "TK504",
                 f"The trust policy of {role.name} allows by ForAllValues on {key}, which also holds for a request "
@@ -225,5 +225,5 @@ def _for_all_values(role: Principal, statement: Statement) -> Iterator[Finding]:
             )
 
 
-def _about(role: Principal, rule: str, message: str, remedy: str, severity: Severity | None = None) -> Finding:
+def _finding(role: Principal, rule: str, message: str, remedy: str, severity: Severity | None = None) -> Finding:
     return Finding(rule, role.account, "", role.arn, message, remedy, severity)

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 MOST_SESSIONS = 200
 """How many sessions are followed, the newest first: each takes a request to every region, two in a second."""
 AT_A_TIME = 32
-SAID_EVERY = 1000
+NOTICE_EVERY = 1000
 """Events of a region, after which it is said how far the search is: AWS gives 100 in a second."""
-SAID_FROM = 20
+NOTICE_FROM = 20
 """Requests to one region, from which on it is said how long they take."""
 
 
@@ -63,7 +63,7 @@ class _Search:
                         if self.stopped.is_set():
                             return found, "The search was interrupted."
                         found.append(event)
-                        if len(found) % SAID_EVERY == 0:
+                        if len(found) % NOTICE_EVERY == 0:
                             self.tell(f"{region}: {len(found):,} events, back to {timestamps.utc(event.at)} so far.")
             except ServiceError as error:
                 return found, str(error)
@@ -106,7 +106,7 @@ def follow(
         chosen = {one.key_id for one in followed}
         made |= {one.key_id: msgspec.structs.replace(one, followed=one.key_id in chosen) for one in new.values()}
         level = [(one.key_id, one.issued) for one in followed]
-        if len(level) >= SAID_FROM:
+        if len(level) >= NOTICE_FROM:
             tell(f"Looking up {len(level)} sessions in {len(regions)} regions: about {(len(level) + 1) // 2} seconds.")
     ordered = sorted(made.values(), key=lambda one: (one.issued, one.key_id), reverse=True)
     read = tuple(region for region in regions if region not in search.failed)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from twokey.core.errors import AccessDenied, BadCredentials, NotFound, ServiceError, UsageError
 from twokey.core.model import AccessKey, LastUse, account_of
-from twokey.inventory.decision import FoundKey, sorted_into_roles
+from twokey.inventory.decision import FoundKey, with_roles
 from twokey.inventory.report import holders
 from twokey.reports.status import role as role_of
 
@@ -105,7 +105,7 @@ def _with_managed(
 def _with_role(owner: Owner, managed: Managed, keys: Sequence[AccessKey], now: datetime) -> Owner:
     key, use = owner.key, owner.last_use
     found = [FoundKey(one.id, one.active, one.created, use if one == key else NO_USE) for one in keys]
-    assessment = sorted_into_roles(managed, found, now)
+    assessment = with_roles(managed, found, now)
     if assessment is None or key is None:
         return owner
     role = role_of(assessment, key)

@@ -64,7 +64,7 @@ class Around:
             result = of_due(result)
         try:
             leased.guard(LONGEST + WRITE_LIMIT)
-            self._run("after", _told(result, self._world))
+            self._run("after", _outcome(result, self._world))
             leased.release(hook="")
         except HookFailed as error:
             leased.release()
@@ -79,7 +79,7 @@ class Around:
         """Run ``on_failure`` where a rotation that has begun did not end well; return the result with all warnings."""
         if self.begun and self._has("on_failure"):
             try:
-                self._run("on_failure", _told(result, self._world))
+                self._run("on_failure", _outcome(result, self._world))
             except HookFailed as error:
                 self.warnings.append(str(error))
         return replace(result, warnings=(*result.warnings, *self.warnings)) if self.warnings else result
@@ -123,7 +123,7 @@ def _facts(observation: Observation, decision: Plan, world: World) -> HookFacts:
     )
 
 
-def _told(result: Result, world: World) -> HookFacts:
+def _outcome(result: Result, world: World) -> HookFacts:
     return HookFacts(
         result.user,
         world.store.name,

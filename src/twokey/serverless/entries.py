@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from twokey.alerts.decision import PROBLEMS, About, Alert
+from twokey.alerts.decision import PROBLEMS, Alert, AlertKind
 from twokey.core.model import MachineUser
 from twokey.core.reasons import Outcome, Reason
 from twokey.reports.documents import ResultEntry, results_document
@@ -21,7 +21,7 @@ class AlertRecord(msgspec.Struct):
     """One alert about the result at a position."""
 
     result: int
-    about: About
+    kind: AlertKind
     message: str
     subject: str
     problem: bool
@@ -42,7 +42,7 @@ def collected(results: Sequence[Result], alerts: Iterable[Alert]) -> Results:
     """Return results with their alerts, as they are kept."""
     positions = {id(one): index for index, one in enumerate(results)}
     records = [
-        AlertRecord(positions[id(one.result)], one.about, one.message, one.subject, one.problem)
+        AlertRecord(positions[id(one.result)], one.kind, one.message, one.subject, one.problem)
         for one in alerts
         if one.result is not None
     ]
@@ -58,7 +58,7 @@ def joined(first: Results, second: Results) -> Results:
 def alerts_of(found: Results) -> list[Alert]:
     """Return the alerts as they were decided."""
     return [
-        Alert(one.about, one.message, one.subject, one.problem, _result(found.results[one.result]))
+        Alert(one.kind, one.message, one.subject, one.problem, _result(found.results[one.result]))
         for one in found.alerts
     ]
 

@@ -93,10 +93,10 @@ def _chunk(
 
 def _message(users: int, problems: int, url: str, warnings: Sequence[str]) -> str:
     """Return what became of the users. An execution that fails shows this text and nothing else."""
-    told = [f" Warning: {one}" for one in warnings[:WARNINGS]]
+    lines = [f" Warning: {one}" for one in warnings[:WARNINGS]]
     if len(warnings) > WARNINGS:
-        told.append(f" And {len(warnings) - WARNINGS} warnings more: see listing.json beside it.")
-    return _ended(users, problems, url) + "".join(told)
+        lines.append(f" And {len(warnings) - WARNINGS} warnings more: see listing.json beside it.")
+    return _ended(users, problems, url) + "".join(lines)
 
 
 def _ended(users: int, problems: int, url: str) -> str:

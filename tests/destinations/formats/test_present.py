@@ -14,7 +14,7 @@ from twokey.core.secret import Credential, Hidden
 from twokey.destinations.formats import json_members, temporary
 from twokey.destinations.formats.names import ENVIRONMENT, MEMBERS
 from twokey.destinations.formats.options import FORMATS, format_of
-from twokey.testing.stores import FOREIGN, SECRET, outcome
+from twokey.testing.stores import SECRET, UNMANAGED_TEXTS, outcome
 
 if TYPE_CHECKING:
     from twokey.destinations.formats.format import Format
@@ -51,7 +51,7 @@ class TestEveryFormat:
         same = {"pair": "json", "ses-smtp": "json"}.get(name, name) == other
         assert (OLD.access_key_id in written) == (same and other != "credentials-file")  # a former name stays
 
-    @pytest.mark.parametrize("text", [*FOREIGN, "\udcff", b"\xff\xfe"])
+    @pytest.mark.parametrize("text", [*UNMANAGED_TEXTS, "\udcff", b"\xff\xfe"])
     def test_refuses_what_is_not_ours_without_quoting_it(self, name: str, text: Any) -> None:
         if (name, text) in {("env", "DB_PASSWORD=x\n"), ("credentials-file", "[database]\npassword = x\n")}:
             return

@@ -29,7 +29,7 @@ S3 = "arn:aws:s3:::"
 LEASE = Lease(run="r1", host="h b n", process=42, start="1", until=datetime(2026, 11, 21, 12, tzinfo=UTC))
 WRITES = {"s3": "s3:PutObject", "dynamodb": "dynamodb:PutItem"}
 READS = {"s3": "s3:GetObject", "dynamodb": "dynamodb:GetItem"}
-FOREIGN: dict[str, dict[str, Any]] = {
+NOT_LEASES: dict[str, dict[str, Any]] = {
     "{}": {},
     "not JSON": {"epoch": {"N": "1"}, "lease": {"S": "not JSON"}, "fence": {"S": "f"}},
     '{"epoch": 1, "lease": 5, "fence": "f"}': {"epoch": {"N": "1"}, "lease": {"S": "5"}, "fence": {"S": "f"}},
@@ -205,7 +205,7 @@ class TestALock:
         assert isinstance(error, AccessDenied)
         assert f"{calls[scheme]} on {place}." in error.message
 
-    @pytest.mark.parametrize("value", FOREIGN)
+    @pytest.mark.parametrize("value", NOT_LEASES)
     def test_that_another_program_wrote_is_refused(
         self, lock: Lock, url: str, administrator: Callable[[str], Any], value: str
     ) -> None:
@@ -213,7 +213,7 @@ class TestALock:
         if url.startswith("s3:"):
             administrator("s3").put_object(Bucket="locks", Key=key, Body=value.encode())
         else:
-            item = {"LockID": {"S": key}, **FOREIGN[value]}
+            item = {"LockID": {"S": key}, **NOT_LEASES[value]}
             administrator("dynamodb").put_item(TableName="locks", Item=item)
         with pytest.raises(ServiceRejected, match=f"{url} holds a value that twokey did not write"):
             lock.read()

@@ -150,13 +150,13 @@ class Group(NamedValues):
         body = {name: group[name] for name in _SENT_BACK if group.get(name) is not None}
         path = f"/{_quoted(self._organization)}/_apis/distributedtask/variablegroups/{self._found_id()}"
         # Not idempotent: the same request sent again would undo what another client wrote in between.
-        request = self._ask("PUT", path, f"write {self._label}", {**body, "variables": variables})
+        request = self._request("PUT", path, f"write {self._label}", {**body, "variables": variables})
         self._written = str((self._azure.request(request).json() or {}).get("modifiedOn", ""))
 
     def _read(self) -> dict[str, Any]:
         """Read the group by its id: only that response names the projects that share it."""
         path = f"{self._base}/{self._found_id()}"
-        group = self._azure.request(self._ask("GET", path, f"read {self._label}")).json()
+        group = self._azure.request(self._request("GET", path, f"read {self._label}")).json()
         if not isinstance(group, dict) or "id" not in group:
             raise self._missing()
         if group.get("type") == _FROM_KEY_VAULT:
@@ -174,7 +174,7 @@ class Group(NamedValues):
         """Return the group's id; looked up once."""
         if not self._id:
             path = f"{self._base}?groupName={_quoted(self._group)}"
-            listed = (self._azure.request(self._ask("GET", path, f"find {self._label}")).json() or {}).get("value")
+            listed = (self._azure.request(self._request("GET", path, f"find {self._label}")).json() or {}).get("value")
             ids = {str(one["name"]): str(one["id"]) for one in listed or []}
             found = ids.get(_as_there(self._group, ids))
             if found is None:
@@ -197,7 +197,7 @@ class Group(NamedValues):
             remedy=f"Create the group (twokey does not create groups), or give the token {NEEDED}.",
         )
 
-    def _ask(self, method: str, path: str, description: str, body: Any = None) -> Request:
+    def _request(self, method: str, path: str, description: str, body: Any = None) -> Request:
         """Return a request. It is secret: the open variables in the group may hold secrets of other owners."""
         mutates = body is not None
         return Request(

@@ -181,11 +181,11 @@ class PipelinesVariables(NamedValues):
             # A write that leaves `secured` out would change it.
             body = {"key": name, "value": value, "secured": before.secured}
             path = f"{self._variables()}/{quote(before.id, safe='')}"
-            self._http.request(self._ask("PUT", path, f"write the variable {name} of {self._target}", body=body))
+            self._http.request(self._request("PUT", path, f"write the variable {name} of {self._target}", body=body))
 
     def _remove(self, name: str, shown: Shown) -> None:
         path = f"{self._variables()}/{quote(shown.id, safe='')}"
-        self._http.find(self._ask("DELETE", path, f"remove the variable {name} of {self._target}"))
+        self._http.find(self._request("DELETE", path, f"remove the variable {name} of {self._target}"))
 
     def _create(self, name: str, value: Hidden) -> Found | None:
         """Create a variable. If it exists although no list showed it, return it: it is written again.
@@ -194,7 +194,7 @@ class PipelinesVariables(NamedValues):
         creates no second one of the same name, so sending the request again does no harm.
         """
         body = {"key": name, "value": value, "secured": name in self.format.names[:2]}
-        request = self._ask("POST", self._variables(), f"create the variable {name} of {self._target}", body=body)
+        request = self._request("POST", self._variables(), f"create the variable {name} of {self._target}", body=body)
         try:
             made = self._http.request(request).json()
         except (Ambiguous, _Exists):
@@ -244,7 +244,7 @@ class PipelinesVariables(NamedValues):
         def page(number: int | None) -> tuple[list[dict[str, Any]], int | None]:
             nonlocal announced
             this = number or 1
-            request = self._ask("GET", f"{path}?pagelen={_PAGE}&page={this}", description)
+            request = self._request("GET", f"{path}?pagelen={_PAGE}&page={this}", description)
             # A page that was not announced may be missing.
             response = self._http.request(request) if announced else self._http.find(request)
             if response is None:
@@ -258,7 +258,7 @@ class PipelinesVariables(NamedValues):
 
         return list(paging.chained(page))
 
-    def _ask(self, method: str, path: str, description: str, *, body: Any = None) -> Request:
+    def _request(self, method: str, path: str, description: str, *, body: Any = None) -> Request:
         return Request(
             method, path, description, body=body, mutates=method != "GET", secret=True, permission=self._permission
         )

@@ -125,7 +125,7 @@ class Secrets(MergedValues):
                     remedy=SHORTER,
                 )
 
-    def _ask(self, method: str, path: str, description: str, body: Any = None) -> Request:
+    def _request(self, method: str, path: str, description: str, body: Any = None) -> Request:
         """Return a request. Its response may hold the values of variables that are not secret."""
         return Request(
             method,
@@ -142,7 +142,7 @@ class Worker(Secrets):
     """Secrets of a Worker."""
 
     def _look(self) -> Mapping[str, Shown]:
-        request = self._ask(
+        request = self._request(
             "GET", f"workers/scripts/{self._name}/secrets", f"list the secrets of the Worker {self._name}"
         )
         listed = self._http.read(request, _Listed).result or []
@@ -155,7 +155,7 @@ class Worker(Secrets):
         }
         description = f"write {' and '.join(values)} of the Worker {self._name}"
         path = f"workers/scripts/{self._name}/secrets-bulk"
-        self._http.request(self._ask("PATCH", path, description, {"secrets": secrets}))
+        self._http.request(self._request("PATCH", path, description, {"secrets": secrets}))
 
 
 class Pages(Secrets):
@@ -170,7 +170,7 @@ class Pages(Secrets):
         return {name: Shown() for name in self._read().env_vars or {} if name in self.looked_for}
 
     def _read(self) -> _Environment:
-        request = self._ask("GET", self._path, f"read the Pages project {self._name}")
+        request = self._request("GET", self._path, f"read the Pages project {self._name}")
         found = self._http.read(request, _Found).result.deployment_configs
         return found.get(self._environment, _Environment())
 
@@ -186,7 +186,7 @@ class Pages(Secrets):
             config["wrangler_config_hash"] = present
         description = f"write {' and '.join(values)} of the Pages project {self._name}"
         self._http.request(
-            self._ask("PATCH", self._path, description, {"deployment_configs": {self._environment: config}})
+            self._request("PATCH", self._path, description, {"deployment_configs": {self._environment: config}})
         )
 
 

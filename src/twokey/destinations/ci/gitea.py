@@ -103,7 +103,7 @@ class Secrets(NamedValues):
         def page(number: int | None) -> tuple[list[_Secret], int | None]:
             nonlocal seen
             this = number or 1
-            request = self._ask("GET", f"?page={this}&limit={_PAGE}", f"list the secrets of {self._target}")
+            request = self._request("GET", f"?page={this}&limit={_PAGE}", f"list the secrets of {self._target}")
             response = self._http.request(request)
             items = self._http.decoded(request, response, list[_Secret])
             seen += len(items)
@@ -124,12 +124,12 @@ class Secrets(NamedValues):
 
     def _write(self, name: str, value: Hidden, note: str, before: Shown | None) -> None:
         body = {"data": value, "description": beside(note, before.note) if before else note}
-        self._http.request(self._ask("PUT", f"/{name}", f"write the secret {name} of {self._target}", body))
+        self._http.request(self._request("PUT", f"/{name}", f"write the secret {name} of {self._target}", body))
 
     def _remove(self, name: str, shown: Shown) -> None:  # noqa: ARG002  the name says enough
-        self._http.find(self._ask("DELETE", f"/{name}", f"remove the secret {name} of {self._target}"))
+        self._http.find(self._request("DELETE", f"/{name}", f"remove the secret {name} of {self._target}"))
 
-    def _ask(self, method: str, path: str, description: str, body: dict[str, Any] | None = None) -> Request:
+    def _request(self, method: str, path: str, description: str, body: dict[str, Any] | None = None) -> Request:
         """Return a request. No redirect is followed: a renamed repository would be read by its old name only."""
         return Request(
             method,

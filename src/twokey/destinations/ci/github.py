@@ -151,7 +151,7 @@ class Secrets(NamedValues):
         """Raise if the repository is missing or archived, an App lacks a permission, or the token sees no secrets."""
         self._github.refuse_lacking(self._target, _of_apps(self._needed), f"write the secrets of {self._target}")
         if not self._organization:
-            found = self._http.request(self._ask("GET", self._base, f"see {self._target}", mutates=False)).json()
+            found = self._http.request(self._request("GET", self._base, f"see {self._target}", mutates=False)).json()
             self._claim(str(found["full_name"]))
             if found.get("archived"):
                 raise archived(self._target)
@@ -161,7 +161,7 @@ class Secrets(NamedValues):
         """Return when each was written. A repository has at most 100 secrets: one page; an organization has more."""
         if self._organization:
             requests = {
-                name: self._ask("GET", f"{self._prefix}/{name}", f"see {name}", mutates=False)
+                name: self._request("GET", f"{self._prefix}/{name}", f"see {name}", mutates=False)
                 for name in self.looked_for
             }
             found = {
@@ -170,9 +170,9 @@ class Secrets(NamedValues):
             if not found:
                 # 404 is also the response if the organization does not exist, or the token may not see it.
                 description = f"see the secrets of {self._target}"
-                self._http.request(self._ask("GET", f"{self._prefix}/public-key", description, mutates=False))
+                self._http.request(self._request("GET", f"{self._prefix}/public-key", description, mutates=False))
             return {name: Shown(stamp=str(one["updated_at"])) for name, one in found.items()}
-        request = self._ask(
+        request = self._request(
             "GET", f"{self._prefix}?per_page={_PAGE}", f"list the secrets of {self._target}", mutates=False
         )
         response = self._http.request(request)
@@ -187,7 +187,7 @@ class Secrets(NamedValues):
 
     def _present_name(self) -> str:
         """Return the present name of a repository that was renamed."""
-        request = self._ask("GET", self._base, f"see {self._target}", mutates=False)
+        request = self._request("GET", self._base, f"see {self._target}", mutates=False)
         return str(self._http.request(request).json()["full_name"])
 
     def _claim(self, name: str) -> None:
@@ -209,7 +209,9 @@ class Secrets(NamedValues):
     def _write(self, name: str, value: Hidden, note: str, before: Shown | None) -> None:  # noqa: ARG002  no field for a note
         key_id, key = self._github.public_key(self._http, self._prefix, self._permission)
         body = {"encrypted_value": _sealed(value, key), "key_id": key_id, **self._seen_by[name]}
-        request = self._ask("PUT", f"{self._prefix}/{name}", f"write the secret {name} of {self._target}", body=body)
+        request = self._request(
+            "PUT", f"{self._prefix}/{name}", f"write the secret {name} of {self._target}", body=body
+        )
         try:
             self._http.request(request)
         except ServiceRejected:
@@ -217,7 +219,9 @@ class Secrets(NamedValues):
             raise
 
     def _remove(self, name: str, shown: Shown) -> None:  # noqa: ARG002  the name says enough
-        self._http.find(self._ask("DELETE", f"{self._prefix}/{name}", f"remove the secret {name} of {self._target}"))
+        self._http.find(
+            self._request("DELETE", f"{self._prefix}/{name}", f"remove the secret {name} of {self._target}")
+        )
 
     def _visibility(self, name: str, before: Shown | None) -> dict[str, Any]:
         """Return who may see an organization's secret: a write that leaves it out would change it."""
@@ -227,7 +231,7 @@ class Secrets(NamedValues):
             visibility = self._options.get("visibility", VISIBILITIES[0])
             chosen = self._options.get("repositories", "").split(",") if visibility == "selected" else []
             return {"visibility": visibility, **_selected([self._repository(one.strip()) for one in chosen])}
-        request = self._ask("GET", f"{self._prefix}/{name}", f"see {name}", mutates=False)
+        request = self._request("GET", f"{self._prefix}/{name}", f"see {name}", mutates=False)
         visibility = self._http.request(request).json()["visibility"]
         return {"visibility": visibility, **_selected(self._repositories(name) if visibility == "selected" else [])}
 
@@ -239,7 +243,7 @@ class Secrets(NamedValues):
         def page(number: int) -> list[dict[str, Any]]:
             nonlocal total
             path = f"{self._prefix}/{name}/repositories?per_page={_PAGE}&page={number}"
-            request = self._ask("GET", path, f"list the repositories that see {name}", mutates=False)
+            request = self._request("GET", path, f"list the repositories that see {name}", mutates=False)
             body = self._http.request(request).json()
             total = int(body["total_count"])
             found: list[dict[str, Any]] = body["repositories"]
@@ -258,9 +262,11 @@ class Secrets(NamedValues):
 
     def _repository(self, name: str) -> int:
         path = f"/repos/{self._target}/{name}"
-        return int(self._http.request(self._ask("GET", path, f"see {self._target}/{name}", mutates=False)).json()["id"])
+        return int(
+            self._http.request(self._request("GET", path, f"see {self._target}/{name}", mutates=False)).json()["id"]
+        )
 
-    def _ask(self, method: str, path: str, description: str, *, body: Any = None, mutates: bool = True) -> Request:
+    def _request(self, method: str, path: str, description: str, *, body: Any = None, mutates: bool = True) -> Request:
         return Request(method, path, description, body=body, mutates=mutates, permission=self._permission)
 
 

@@ -213,7 +213,7 @@ class CiVariables(NamedValues):
 
     def preflight(self) -> None:
         """Raise if the project or group is missing, archived or renamed, or an existing variable is unsuitable."""
-        found = self._about()
+        found = self._details()
         if found.get("archived"):
             raise _refused(
                 f"{self._target} is archived: GitLab takes no variables for it.",
@@ -227,12 +227,12 @@ class CiVariables(NamedValues):
             if name in self.format.names:
                 self._refuse_kind(name, one)
         self.check_content(shown)
-        self._gitlab.refuse_reader(self._ask("PUT", self._base, f"write the variables of {self._target}"))
+        self._gitlab.refuse_reader(self._request("PUT", self._base, f"write the variables of {self._target}"))
 
-    def _about(self) -> dict[str, Any]:
+    def _details(self) -> dict[str, Any]:
         """Return what GitLab shows of the project or group, and refuse one that another URL of this run reaches."""
         path = f"{self._base}?with_projects=false" if self._base.startswith("/groups") else self._base
-        found: dict[str, Any] = self._http.request(self._ask("GET", path, f"see {self._target}")).json()
+        found: dict[str, Any] = self._http.request(self._request("GET", path, f"see {self._target}")).json()
         present = found.get("path_with_namespace") or found.get("full_path") or self._target
         self._claim(str(present))
         return found
@@ -244,14 +244,14 @@ class CiVariables(NamedValues):
 
     def _look(self) -> Mapping[str, Found]:
         if not self._claimed and self._target.isdecimal():
-            self._about()
+            self._details()
         elif not self._claimed:
             self._claim(self._target)  # GitLab writes nothing by a former path: it has to be the present one
         found = {name: self._see(name) for name in self.looked_for}
         return {name: one for name, one in found.items() if one is not None}
 
     def _see(self, name: str) -> Found | None:
-        response = self._http.find(self._ask("GET", self._path(name), f"see the variable {name} of {self._target}"))
+        response = self._http.find(self._request("GET", self._path(name), f"see the variable {name} of {self._target}"))
         if response is None:
             return None
         one = response.json()
@@ -280,10 +280,10 @@ class CiVariables(NamedValues):
         if before is not None:
             described = {"description": note} if is_note(before.note) else {}
             description = f"write the variable {name} of {self._target}"
-            self._http.request(self._ask("PUT", self._path(name), description, body={"value": value, **described}))
+            self._http.request(self._request("PUT", self._path(name), description, body={"value": value, **described}))
 
     def _remove(self, name: str, shown: Shown) -> None:  # noqa: ARG002  the name says enough
-        self._http.find(self._ask("DELETE", self._path(name), f"remove the variable {name} of {self._target}"))
+        self._http.find(self._request("DELETE", self._path(name), f"remove the variable {name} of {self._target}"))
 
     def _create(self, name: str, value: Hidden, note: str) -> Shown | None:
         """Create a variable. If the response was lost and the variable exists, return it: it is written again.
@@ -294,7 +294,7 @@ class CiVariables(NamedValues):
         body = {"key": name, "value": value, "description": note, **settings}
         description = f"create the variable {name} of {self._target}"
         try:
-            made = self._http.request(self._ask("POST", f"{self._base}/variables", description, body=body)).json()
+            made = self._http.request(self._request("POST", f"{self._base}/variables", description, body=body)).json()
         except Ambiguous:
             there = self._see(name)
             if there is None:
@@ -346,7 +346,7 @@ class CiVariables(NamedValues):
         scope = quote(self._scope, safe="")
         return f"{self._base}/variables/{name}?{quote('filter[environment_scope]', safe='')}={scope}"
 
-    def _ask(self, method: str, path: str, description: str, *, body: Any = None) -> Request:
+    def _request(self, method: str, path: str, description: str, *, body: Any = None) -> Request:
         secret, mutates = "/variables" in path, method != "GET"
         return Request(
             method, path, description, body=body, mutates=mutates, secret=secret, permission=self._permission

@@ -47,7 +47,7 @@ class InstanceVariables(gitlab.CiVariables):
         self._kind, self._target, self._base = "instance", "the instance", "/admin/ci"
         self._permission = phrase(PERMISSIONS)
 
-    def _about(self) -> dict[str, Any]:
+    def _details(self) -> dict[str, Any]:
         """Return nothing: a server has no name but its address."""
         return {}
 

@@ -167,7 +167,7 @@ class Secrets(MergedValues):
 
     def _look(self) -> Mapping[str, Shown]:
         query = urlencode({**self._folder, "viewSecretValue": "true", "expandSecretReferences": "false"})
-        request = self._ask("GET", f"?{query}", f"list the secrets of {self._target}")
+        request = self._request("GET", f"?{query}", f"list the secrets of {self._target}")
         found = {
             one.secret_key: one
             for one in self._http.read(request, _Listed).secrets
@@ -201,10 +201,10 @@ class Secrets(MergedValues):
         ]
         if written:
             body = {**self._folder, "mode": "upsert", "secrets": written}
-            self._send(self._ask("PATCH", "/batch", f"write {' and '.join(values)} of {self._target}", body))
+            self._send(self._request("PATCH", "/batch", f"write {' and '.join(values)} of {self._target}", body))
         for name in (name for name, value in values.items() if value is None):
             body = {**self._folder, "type": "shared"}
-            self._send(self._ask("DELETE", f"/{name}", f"remove {name} of {self._target}", body))
+            self._send(self._request("DELETE", f"/{name}", f"remove {name} of {self._target}", body))
 
     def _send(self, request: Request) -> None:
         found = self._http.request(request).json()
@@ -217,7 +217,7 @@ class Secrets(MergedValues):
                 "policy for twokey's identity, then run again.",
             )
 
-    def _ask(self, method: str, path: str, description: str, body: Any = None) -> Request:
+    def _request(self, method: str, path: str, description: str, body: Any = None) -> Request:
         """Return a request. It is secret: the list holds the values of all secrets of the folder."""
         return Request(
             method,

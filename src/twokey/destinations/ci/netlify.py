@@ -139,7 +139,7 @@ class Variables(NamedValues):
 
     def _listed(self) -> list[_Variable]:
         # The response holds the values of variables that are not secret.
-        request = self._ask("GET", "", f"list the variables of {self._target}")
+        request = self._request("GET", "", f"list the variables of {self._target}")
         return self._http.read(request, list[_Variable])
 
     def _refuse_other_form(self, one: _Variable) -> None:
@@ -161,7 +161,7 @@ class Variables(NamedValues):
         made = {"key": name, "is_secret": secret, "values": [{"context": self._context, "value": value}]}
         body = [{**made, "scopes": list(_SCOPES)} if secret else made]
         try:
-            self._http.request(self._ask("POST", "", f"create {name} of {self._target}", body, idempotent=False))
+            self._http.request(self._request("POST", "", f"create {name} of {self._target}", body, idempotent=False))
         except Ambiguous:
             if name not in self._look():
                 raise
@@ -170,13 +170,15 @@ class Variables(NamedValues):
     def _set(self, name: str, value: Hidden) -> None:
         """Write the value of this context; the others, and whether it is secret, stay."""
         body = {"context": self._context, "value": value}
-        self._http.request(self._ask("PATCH", f"/{name}", f"write {name} of {self._target}", body))
+        self._http.request(self._request("PATCH", f"/{name}", f"write {name} of {self._target}", body))
 
     def _remove(self, name: str, shown: Shown) -> None:
         path = f"/{name}/value/{quote(shown.id, safe='')}"
-        self._http.find(self._ask("DELETE", path, f"remove {name} of {self._target}"))
+        self._http.find(self._request("DELETE", path, f"remove {name} of {self._target}"))
 
-    def _ask(self, method: str, path: str, description: str, body: Any = None, *, idempotent: bool = True) -> Request:
+    def _request(
+        self, method: str, path: str, description: str, body: Any = None, *, idempotent: bool = True
+    ) -> Request:
         return Request(
             method,
             f"{self._base}{path}{self._site}",

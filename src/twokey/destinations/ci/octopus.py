@@ -110,7 +110,7 @@ class AwsAccount:
     def _create(self, credential: Credential) -> None:
         """Create the account once. If the response proves nothing, the account does: it is written as a whole."""
         new = {"AccountType": TYPE, "Name": self._account, "TenantedDeploymentParticipation": "Untenanted"}
-        request = self._ask("POST", "", f"create {self._label}", _filled(new, credential), idempotent=False)
+        request = self._request("POST", "", f"create {self._label}", _filled(new, credential), idempotent=False)
         try:
             self._http.request(request)
         except Ambiguous as unclear:
@@ -123,7 +123,7 @@ class AwsAccount:
 
     def _update(self, there: dict[str, Any], credential: Credential) -> None:
         path = f"/{quote(str(there['Id']), safe='')}"
-        self._http.request(self._ask("PUT", path, f"write {self._label}", _filled(there, credential)))
+        self._http.request(self._request("PUT", path, f"write {self._label}", _filled(there, credential)))
 
     def _is(self, credential: Credential) -> bool:
         there = self._read()
@@ -145,13 +145,15 @@ class AwsAccount:
     def _listed(self) -> list[dict[str, Any]]:
         def page(skip: int | None) -> tuple[list[dict[str, Any]], int | None]:
             query = urlencode({"partialName": self._account, "skip": skip or 0, "take": _PAGE})
-            found = self._http.read(self._ask("GET", f"?{query}", f"find {self._label}"), _Page)
+            found = self._http.read(self._request("GET", f"?{query}", f"find {self._label}"), _Page)
             seen = (skip or 0) + len(found.items)
             return found.items, seen if found.items and seen < found.total_results else None
 
         return list(paging.chained(page))
 
-    def _ask(self, method: str, path: str, description: str, body: Any = None, *, idempotent: bool = True) -> Request:
+    def _request(
+        self, method: str, path: str, description: str, body: Any = None, *, idempotent: bool = True
+    ) -> Request:
         return Request(
             method,
             f"{self._base}{path}",

@@ -96,7 +96,9 @@ class Parameters(NamedValues):
         self._look()
 
     def _look(self) -> Mapping[str, Shown]:
-        request = self._ask("GET", f"?fields={quote(_FIELDS)}", f"list the parameters of the project {self._project}")
+        request = self._request(
+            "GET", f"?fields={quote(_FIELDS)}", f"list the parameters of the project {self._project}"
+        )
         return {
             name: Found(type=one.type.raw_value if one.type else "")
             for one in self._http.read(request, _Listed).property
@@ -111,12 +113,12 @@ class Parameters(NamedValues):
         body: dict[str, Any] = {"name": f"{PREFIX}{name}", "value": Hidden(value.replace("%", "%%"))}
         if kept:
             body["type"] = {"rawValue": kept}
-        self._http.request(self._ask("PUT", f"/{PREFIX}{name}", f"write {PREFIX}{name} of {self._project}", body))
+        self._http.request(self._request("PUT", f"/{PREFIX}{name}", f"write {PREFIX}{name} of {self._project}", body))
 
     def _remove(self, name: str, shown: Shown) -> None:  # noqa: ARG002  the name says enough
-        self._http.find(self._ask("DELETE", f"/{PREFIX}{name}", f"remove {PREFIX}{name} of {self._project}"))
+        self._http.find(self._request("DELETE", f"/{PREFIX}{name}", f"remove {PREFIX}{name} of {self._project}"))
 
-    def _ask(self, method: str, path: str, description: str, body: Any = None) -> Request:
+    def _request(self, method: str, path: str, description: str, body: Any = None) -> Request:
         return Request(
             method,
             f"{self._base}{path}",

@@ -142,7 +142,7 @@ class Secrets(NamedValues):
     def _listed(self) -> list[_Secret]:
         def page(number: int) -> list[_Secret]:
             path = f"{self._secrets()}?page={number}&perPage={_PAGE}"
-            return self._http.read(self._ask("GET", path, f"list the secrets of {self._target}"), list[_Secret])
+            return self._http.read(self._request("GET", path, f"list the secrets of {self._target}"), list[_Secret])
 
         return list(paging.numbered(page, _PAGE))
 
@@ -150,7 +150,7 @@ class Secrets(NamedValues):
         """Return the path of the secrets, by the ID of the repository or organization; looked up once."""
         if not self._base:
             path = f"/api/{self._kind}/lookup/{quote(self._target)}"
-            owner = self._http.read(self._ask("GET", path, f"find {self._target}"), _Owner)
+            owner = self._http.read(self._request("GET", path, f"find {self._target}"), _Owner)
             # A repository may still be found by a former name.
             self._claims.claim(self.name, self._http.url, f"{self._kind}/{owner.id}", self.value_names)
             self._base = f"/api/{self._kind}/{owner.id}/secrets"
@@ -166,14 +166,14 @@ class Secrets(NamedValues):
             # What a change leaves out stays, the events and images among it.
             body = {"value": value, **({"note": note} if is_note(before.note) else {})}
             path = self._path(name, before)
-            self._http.request(self._ask("PATCH", path, f"write the secret {name} of {self._target}", body))
+            self._http.request(self._request("PATCH", path, f"write the secret {name} of {self._target}", body))
 
     def _create(self, name: str, value: Hidden, note: str) -> Shown | None:
         """Create a secret once. If the response was lost and the secret exists, return it: it is written again."""
         body = {"name": name, "value": value, "note": note, "events": self._events, "images": []}
         description = f"create the secret {name} of {self._target}"
         try:
-            self._http.request(self._ask("POST", self._secrets(), description, body, idempotent=False))
+            self._http.request(self._request("POST", self._secrets(), description, body, idempotent=False))
         except Ambiguous:
             made = self._look().get(name)
             if made is None:
@@ -183,12 +183,14 @@ class Secrets(NamedValues):
 
     def _remove(self, name: str, shown: Shown) -> None:
         path = self._path(name, shown)
-        self._http.find(self._ask("DELETE", path, f"remove the secret {name} of {self._target}"))
+        self._http.find(self._request("DELETE", path, f"remove the secret {name} of {self._target}"))
 
     def _path(self, name: str, shown: Shown) -> str:
         return f"{self._secrets()}/{quote(shown.name if isinstance(shown, Found) else name, safe='')}"
 
-    def _ask(self, method: str, path: str, description: str, body: Any = None, *, idempotent: bool = True) -> Request:
+    def _request(
+        self, method: str, path: str, description: str, body: Any = None, *, idempotent: bool = True
+    ) -> Request:
         return Request(
             method,
             path,

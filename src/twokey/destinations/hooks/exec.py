@@ -95,11 +95,11 @@ class Program(Hook):
     def preflight(self) -> None:
         """Raise if the program is missing or unsafe; run it if it supports ``preflight``."""
         if "preflight" in self.actions:
-            self._ask("preflight")
+            self._request("preflight")
         else:
             refuse_unsafe_program(self._path)
 
-    def _ask(self, action: Action, credential: Credential | None = None) -> HookResponse:
+    def _request(self, action: Action, credential: Credential | None = None) -> HookResponse:
         refuse_unsafe_program(self._path)
         key_id = credential.access_key_id if credential else ""
         variables = {"TWOKEY_ACTION": action, "TWOKEY_DESTINATION": self.name}

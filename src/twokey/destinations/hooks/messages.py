@@ -98,7 +98,7 @@ class Hook(ABC):
         return "held" in self.actions
 
     @abstractmethod
-    def _ask(self, action: Action, credential: Credential | None = None) -> HookResponse:
+    def _request(self, action: Action, credential: Credential | None = None) -> HookResponse:
         """Send the hook a message and return its response; raises a ``ServiceError``."""
 
     @property
@@ -110,14 +110,14 @@ class Hook(ABC):
         """Ask which key is there, if the hook supports ``held``."""
         if not self._knows_held:
             return CannotTell(f"{self._label} is not asked which key it holds: actions=held is not set.")
-        response = self._ask("held")
+        response = self._request("held")
         if response.key_id is UNSET:
             return CannotTell(f"{self._label} does not report which key it holds.", stamp=response.stamp)
         return Held(response.key_id) if response.key_id else NotHeld()
 
     def deliver(self, credential: Credential) -> Receipt:
         """Supply the credential. If the response has no stamp, ask which key is there now."""
-        response = self._ask("deliver", credential)
+        response = self._request("deliver", credential)
         if response.key_id not in (UNSET, credential.access_key_id):
             raise self._in_doubt(f"reports that {response.key_id or 'no key'} is there now")
         # Without ``held`` no stamp is ever seen again, and one that is not seen would look like another.

@@ -166,11 +166,11 @@ class Receiver(Hook):
     def preflight(self) -> None:
         """Raise if there is no secret to sign with; ask the receiver for its key if it supports ``held``."""
         if self._knows_held:
-            self._ask("held")
+            self._request("held")
         else:
             self._webhooks.signed(self._id(), memoryview(b""))
 
-    def _ask(self, action: Action, credential: Credential | None = None) -> HookResponse:
+    def _request(self, action: Action, credential: Credential | None = None) -> HookResponse:
         request = self._delivery(credential) if action == "deliver" and credential else self._question()
         response = response_in(self._http.request(request).body)
         if response is None:

@@ -266,11 +266,11 @@ def _described(cluster: _Cluster, tls: Tls) -> dict[str, Any]:
     parts = urlsplit(cluster.proxy_url)
     proxy = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
     authority = base64.b64encode(tls.ca.encode()).decode()
-    told = {
+    messages = {
         "server": cluster.server,
         "tls-server-name": cluster.tls_server_name,
         "certificate-authority-data": authority,
         "proxy-url": proxy,
     }
     config = next((one.extension for one in cluster.extensions or () if one.name == EXTENSION), None)
-    return {**{name: text for name, text in told.items() if text}, "config": config}
+    return {**{name: text for name, text in messages.items() if text}, "config": config}

@@ -119,9 +119,9 @@ class PluginCredential:
 
     def _check(self, found: _Credential) -> None:
         """Raise ``BadCredentials`` for what client-go does not accept either, and for what cannot be sent."""
-        status, asked = found.status, self._plugin.api_version
-        if found.kind != "ExecCredential" or found.api_version not in {"", asked}:
-            raise self._failed(f"it printed credentials of another kind or version than {asked}")
+        status, expected = found.status, self._plugin.api_version
+        if found.kind != "ExecCredential" or found.api_version not in {"", expected}:
+            raise self._failed(f"it printed credentials of another kind or version than {expected}")
         if bool(status.client_certificate_data) != bool(status.client_key_data):
             raise self._failed("it printed a client certificate without its key, or a key without its certificate")
         if not status.token and not status.client_certificate_data:

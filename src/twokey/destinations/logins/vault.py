@@ -110,7 +110,7 @@ class Vault:
         if settings.cert is not None and tls is None:
             raise UsageError(f"{label}: `cert` needs `client_certificate` and `client_key`.")
         get_token, self._source = self._method(settings, context)
-        self._is_given = settings.token is not None
+        self._has_token = settings.token is not None
         self._token = RenewableToken(lambda: Grant(get_token()), self._source)
         self._space = _in_namespace(settings.namespace)
         self._login_space = _in_namespace(settings.login_namespace or settings.namespace)
@@ -155,7 +155,7 @@ class Vault:
         "Renew a token (self)", Vault's API).
         """
         wanted = lifetime.needed()
-        if not wanted or not self._is_given:
+        if not wanted or not self._has_token:
             return
         found = self._found()
         if 0 < found.get("ttl", 0) < wanted and found.get("renewable"):

@@ -26,7 +26,7 @@ from twokey.destinations.formats import options as formats
 from twokey.destinations.formats.format import SAMPLE, Format
 from twokey.destinations.kind import Kind, Permission, phrase
 from twokey.destinations.logins.azure import CONNECTION, Azure, codes_of, refusal
-from twokey.destinations.stores.service_store import Kept, ServiceStore
+from twokey.destinations.stores.service_store import ServiceStore, Stored
 from twokey.http.messages import Request
 
 if TYPE_CHECKING:
@@ -210,13 +210,13 @@ class KeyVaultSecret(ServiceStore):
         self._credential.refuse_unwritable(self._credential.read())
         self.check_content(kept)
 
-    def _read(self) -> Kept:
+    def _read(self) -> Stored:
         credential, journal = self._credential.read(), self._journal.read()
         values = {self.format.names[0]: credential.value or Hidden()} if credential.id else None
         text = str(journal.value or "") if journal.id else None
-        return Kept(values, text, Revision(journal.id, credential.id))
+        return Stored(values, text, Revision(journal.id, credential.id))
 
-    def _holding(self, kept: Kept) -> Holding:
+    def _holding(self, kept: Stored) -> Holding:
         if isinstance(kept.revision, Revision) and kept.revision.credential == _DISABLED:
             return CannotTell("its current version is disabled")
         return super()._holding(kept)
@@ -234,7 +234,7 @@ class KeyVaultSecret(ServiceStore):
         self._refuse_long(text)
         self._credential.write(text, before, content, note)
 
-    def check_content(self, kept: Kept | None = None) -> None:
+    def check_content(self, kept: Stored | None = None) -> None:
         """Raise what writing beside the present value would raise, also because of its length."""
         self._refuse_long(next(iter(self._wanted(kept or self._read(), SAMPLE).values())))
 
@@ -251,7 +251,7 @@ class KeyVaultSecret(ServiceStore):
         _, before = self._now(seen)
         self._journal.write(text, before, "application/json", "journal")
 
-    def _write_fence(self, kept: Kept) -> None:
+    def _write_fence(self, kept: Stored) -> None:
         """Do nothing: there is no conditional write here that could be made to fail."""
 
     def _now(self, seen: object) -> tuple[_Version, _Version]:

@@ -28,7 +28,7 @@ from twokey.destinations.formats import options as formats
 from twokey.destinations.formats.journals import decode_journal, encode_journal
 from twokey.destinations.kind import ConnectionKind, Kind, Permission
 from twokey.destinations.sources import Source
-from twokey.destinations.stores.service_store import Kept, ServiceStore
+from twokey.destinations.stores.service_store import ServiceStore, Stored
 from twokey.http.client import Http
 from twokey.http.messages import Request
 from twokey.http.rate_limits import Limit
@@ -181,12 +181,12 @@ class DopplerSecrets(ServiceStore):
             )
         return None
 
-    def _read(self) -> Kept:
+    def _read(self) -> Stored:
         found = self._find()
         beside = (*self.format.names, *self.format.names_beside)
         values = {name: found[name].computed for name in beside if name in found}
         journal = _plain(found[self._journal].raw) if self._journal in found else None
-        return Kept(values or None, journal, self._revision(found))
+        return Stored(values or None, journal, self._revision(found))
 
     def _write_credential(
         self,
@@ -209,7 +209,7 @@ class DopplerSecrets(ServiceStore):
     def _write_journal(self, text: str, seen: object) -> None:
         self._write({self._journal: _escaped(text)}, seen)
 
-    def _write_fence(self, kept: Kept) -> None:
+    def _write_fence(self, kept: Stored) -> None:
         journal = decode_journal(kept.journal, self.name) if kept.journal is not None else Journal()
         self._write_journal(encode_journal(journal, marked=True), kept.revision)
 

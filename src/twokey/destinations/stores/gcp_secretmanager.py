@@ -31,7 +31,7 @@ from twokey.destinations import creation_options
 from twokey.destinations.formats import options as formats
 from twokey.destinations.kind import Kind, Permission
 from twokey.destinations.logins.google import CONNECTION, Google, reasons_of
-from twokey.destinations.stores.service_store import Kept, ServiceStore
+from twokey.destinations.stores.service_store import ServiceStore, Stored
 from twokey.http.messages import Request
 
 if TYPE_CHECKING:
@@ -174,20 +174,20 @@ class GoogleSecret(ServiceStore):
             revision = replace(seen, claim=claim)
         return super().put(credential, revision)
 
-    def _read(self) -> Kept:
+    def _read(self) -> Stored:
         return self._look()[1]
 
-    def _look(self) -> tuple[dict[str, Any] | None, Kept]:
+    def _look(self) -> tuple[dict[str, Any] | None, Stored]:
         """Return the secret and its content; its etag belongs to exactly that state."""
         secret = self._find()
         if secret is None:
-            return None, Kept(None, None, Revision())
+            return None, Stored(None, None, Revision())
         notes = _annotations(secret)
         number, state, text = self._version(secret)
         values = {self.format.names[0]: text} if number else None
         digest = hashlib.sha256(notes[JOURNAL].encode()).hexdigest() if JOURNAL in notes else ""
         revision = Revision(digest, notes.get(CLAIM, ""), number, state, exists=True)
-        return secret, Kept(values, notes.get(JOURNAL), revision)
+        return secret, Stored(values, notes.get(JOURNAL), revision)
 
     def _find(self) -> dict[str, Any] | None:
         """Return the secret, or None. Only Google's own NOT_FOUND means that there is none."""
@@ -243,7 +243,7 @@ class GoogleSecret(ServiceStore):
             raise Ambiguous(f"Google Secret Manager returned no version number of {self._target}.", remedy="Run again.")
         return number
 
-    def _holding(self, kept: Kept) -> Holding:
+    def _holding(self, kept: Stored) -> Holding:
         seen = _own(kept.revision)
         if kept.values and seen.state != "ENABLED":
             return CannotTell(f"version {seen.version}, which readers request, is {seen.state.lower()}")
@@ -266,7 +266,7 @@ class GoogleSecret(ServiceStore):
     def _write_journal(self, text: str, seen: object) -> None:
         self._patch(seen, {JOURNAL: text})
 
-    def _write_fence(self, kept: Kept) -> None:
+    def _write_fence(self, kept: Stored) -> None:
         self._patch(kept.revision, {CLAIM: secrets.token_hex(8)})
 
     def _now(self, seen: object) -> dict[str, Any] | None:

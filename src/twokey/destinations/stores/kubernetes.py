@@ -39,7 +39,7 @@ from twokey.core.secret import Hidden
 from twokey.destinations.formats import options as formats
 from twokey.destinations.kind import Kind, Permission, Resolved, phrase
 from twokey.destinations.logins.kubernetes import CONNECTION, Cluster, missing
-from twokey.destinations.stores.service_store import Kept, ServiceStore
+from twokey.destinations.stores.service_store import ServiceStore, Stored
 from twokey.http.messages import Request
 
 if TYPE_CHECKING:
@@ -182,11 +182,11 @@ class KubernetesSecret(ServiceStore):
             raise self._http.verdicts.error_of(request, response)
         return found
 
-    def _read(self) -> Kept:
+    def _read(self) -> Stored:
         found = self._find()
         if found is None:
-            return Kept(None, None, Revision())
-        return Kept(_values(found), _annotations(found).get(JOURNAL), self._revision(found))
+            return Stored(None, None, Revision())
+        return Stored(_values(found), _annotations(found).get(JOURNAL), self._revision(found))
 
     def _write_credential(
         self,
@@ -203,7 +203,7 @@ class KubernetesSecret(ServiceStore):
     def _write_journal(self, text: str, seen: object) -> None:
         self._write(seen, Applied(f"{MANAGER}-journal", {JOURNAL: text}))
 
-    def _write_fence(self, kept: Kept) -> None:
+    def _write_fence(self, kept: Stored) -> None:
         self._write(kept.revision, _fence(secrets.token_hex(8)))
 
     def _write(self, seen: object, applied: Applied) -> None:

@@ -22,7 +22,7 @@ from twokey.core.waiting import pause
 from twokey.destinations.formats import options as formats
 from twokey.destinations.kind import Kind, Permission
 from twokey.destinations.logins.onepassword import CONNECTION
-from twokey.destinations.stores.service_store import Kept, ServiceStore
+from twokey.destinations.stores.service_store import ServiceStore, Stored
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -123,17 +123,17 @@ class OnePasswordItem(ServiceStore):
                 )
         return item
 
-    def _read(self) -> Kept:
+    def _read(self) -> Stored:
         item = self._find()
         if item is None:
-            return Kept(None, None, Revision())
+            return Stored(None, None, Revision())
         journal = _fields(item, self._journal)
         values = {
             str(one.get("label")): Hidden(one.get("value") or "")
             for one in item.get("fields") or ()
             if one.get("label") in self.format.names or (one.get("value") and not self._beside(one))
         }
-        return Kept(values, journal[0].get("value", "") if journal else None, self._revision(item))
+        return Stored(values, journal[0].get("value", "") if journal else None, self._revision(item))
 
     def _beside(self, one: Mapping[str, Any]) -> bool:
         """Say whether a field cannot contain a credential: a journal, or the notes."""
@@ -151,7 +151,7 @@ class OnePasswordItem(ServiceStore):
     def _write_journal(self, text: str, seen: object) -> None:
         self._write({self._journal: text}, seen)
 
-    def _write_fence(self, kept: Kept) -> None:  # noqa: ARG002  never called for such a store
+    def _write_fence(self, kept: Stored) -> None:  # noqa: ARG002  never called for such a store
         raise AssertionError("there is no fence without conditional writes")
 
     def _write(self, values: Mapping[str, str], seen: object, without: Collection[str] = ()) -> None:

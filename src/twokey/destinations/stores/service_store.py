@@ -32,7 +32,7 @@ LOOKS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class Stored:
     """What a service stores: the credential's values by name (None: there is no such entry), the journal's text.
 
     ``revision`` identifies the state of both: equal revisions are the same state.
@@ -62,7 +62,7 @@ class ServiceStore(ABC):
         """Raise what a write would raise, as far as that can be known; change nothing."""
 
     @abstractmethod
-    def _read(self) -> Kept:
+    def _read(self) -> Stored:
         """Read both."""
 
     @abstractmethod
@@ -80,10 +80,10 @@ class ServiceStore(ABC):
         """Write the journal if the service is still at the revision ``seen``; raises ``Conflict`` otherwise."""
 
     @abstractmethod
-    def _write_fence(self, kept: Kept) -> None:
+    def _write_fence(self, kept: Stored) -> None:
         """Change the revision and nothing else, so that a write prepared at an older one fails."""
 
-    def _see(self) -> Kept:
+    def _see(self) -> Stored:
         """Read both; raises ``Unreachable`` for a response whose shape the service does not document."""
         try:
             return self._read()
@@ -168,22 +168,22 @@ class ServiceStore(ABC):
             raise ServiceRejected(error.message, state=error.state, remedy=error.remedy) from None
         return Receipt(credential.access_key_id, written=True, stamp=_STAMP)
 
-    def _wanted(self, kept: Kept, credential: Credential) -> dict[str, Hidden]:
+    def _wanted(self, kept: Stored, credential: Credential) -> dict[str, Hidden]:
         """Return the values to write; raises ``ServiceRejected`` if that would lose a value that is not twokey's."""
         return self.format.values_beside(kept.values or {}, credential, self.name)
 
-    def _left_over(self, kept: Kept) -> tuple[str, ...]:
+    def _left_over(self, kept: Stored) -> tuple[str, ...]:
         """Return the names of values of temporary credentials beside the pair, which a delivery removes."""
         return self.format.left_over(kept.values or {})
 
-    def check_content(self, kept: Kept | None = None) -> None:
+    def check_content(self, kept: Stored | None = None) -> None:
         """Raise what writing beside the present values would raise; for ``preflight``."""
         self._wanted(kept or self._see(), SAMPLE)
 
     def _written(
         self,
         write: Callable[[], None],
-        arrived: Callable[[Kept], bool],
+        arrived: Callable[[Stored], bool],
         before: object,
         what: str,
         *,
@@ -218,7 +218,7 @@ class ServiceStore(ABC):
             remedy="Run again: the next run finds out and continues.",
         )
 
-    def _holding(self, kept: Kept) -> Holding:
+    def _holding(self, kept: Stored) -> Holding:
         if not kept.values:
             return NotHeld()
         found = self.format.holding(kept.values)

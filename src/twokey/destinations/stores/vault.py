@@ -29,7 +29,7 @@ from twokey.destinations.formats import options as formats
 from twokey.destinations.formats.journals import json_text
 from twokey.destinations.kind import Kind, Permission, phrase
 from twokey.destinations.logins.vault import CONNECTION, Vault
-from twokey.destinations.stores.service_store import Kept, ServiceStore
+from twokey.destinations.stores.service_store import ServiceStore, Stored
 from twokey.http.messages import Request
 
 if TYPE_CHECKING:
@@ -273,7 +273,7 @@ class VaultSecret(ServiceStore):
             if lacks:
                 raise self._vault.lacking(path, lacks)
 
-    def _read(self) -> Kept:
+    def _read(self) -> Stored:
         credential, journal = self._credential.read(), self._journal.read()
         if not (credential.number or journal.number or self._version_checked):
             self._credential.check_version()
@@ -282,7 +282,7 @@ class VaultSecret(ServiceStore):
         if credential.data is not None:
             values = {str(name): _text(value) for name, value in credential.data.items()}
         text = _text(journal.data.get(_JOURNAL_FIELD)) if journal.data is not None else None
-        return Kept(values, text, Revision(journal.number, credential.number))
+        return Stored(values, text, Revision(journal.number, credential.number))
 
     def _write_credential(
         self,
@@ -312,7 +312,7 @@ class VaultSecret(ServiceStore):
         assert isinstance(now, Revision)
         return before.credential != now.credential
 
-    def _write_fence(self, kept: Kept) -> None:
+    def _write_fence(self, kept: Stored) -> None:
         assert isinstance(kept.revision, Revision)
         found = self._credential.read()
         self._credential.write(found.data or {}, kept.revision.credential)

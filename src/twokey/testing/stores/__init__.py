@@ -8,14 +8,22 @@ from twokey.testing.contract import SECRET, assert_silent, fresh_credential, fre
 from twokey.testing.stores.named_values import NamedValuesStoreContract
 from twokey.testing.stores.one_text import OneTextContract
 from twokey.testing.stores.store import ConditionalContract, StoreContract
-from twokey.testing.stores.values import AT, FOREIGN, FULL, OTHERS, NamedValuesBackend, StoreBackend, with_option
+from twokey.testing.stores.values import (
+    AT,
+    FULL,
+    OTHERS,
+    UNMANAGED_TEXTS,
+    NamedValuesBackend,
+    StoreBackend,
+    with_option,
+)
 
 __all__ = [
     "AT",
-    "FOREIGN",
     "FULL",
     "OTHERS",
     "SECRET",
+    "UNMANAGED_TEXTS",
     "ConditionalContract",
     "NamedValuesBackend",
     "NamedValuesStoreContract",

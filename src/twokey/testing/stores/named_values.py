@@ -11,7 +11,7 @@ from twokey.core.model import CannotTell, Held
 from twokey.core.secret import Credential
 from twokey.destinations.registry import Services, open_store
 from twokey.testing.contract import SECRET, assert_silent, fresh_credential, outcome, pair
-from twokey.testing.stores.values import FOREIGN, OTHERS, NamedValuesBackend, with_option
+from twokey.testing.stores.values import OTHERS, UNMANAGED_TEXTS, NamedValuesBackend, with_option
 
 if TYPE_CHECKING:
     from twokey.core.destination import Store
@@ -66,7 +66,7 @@ class NamedValuesStoreContract:
         assert backend.value("ONE") == expected.replace(SECRET, str(credential.reveal()))
         assert not store.deliver(credential).written
 
-    @pytest.mark.parametrize("text", FOREIGN)
+    @pytest.mark.parametrize("text", UNMANAGED_TEXTS)
     def test_a_single_value_that_is_not_ours_is_refused_before_anything_is_changed(
         self, backend: NamedValuesBackend, services: Services, text: str
     ) -> None:

@@ -12,7 +12,7 @@ from twokey.core.model import CannotTell, Held
 from twokey.core.secret import Credential
 from twokey.destinations.registry import Services, open_store
 from twokey.testing.contract import SECRET, assert_silent, fresh_credential, outcome, pair
-from twokey.testing.stores.values import FOREIGN, OTHERS, StoreBackend, with_option
+from twokey.testing.stores.values import OTHERS, UNMANAGED_TEXTS, StoreBackend, with_option
 
 if TYPE_CHECKING:
     from twokey.core.destination import Store
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class OneTextContract:
     """What a store does besides whose value is one text, by default a JSON object. To be inherited beside another."""
 
-    @pytest.mark.parametrize("text", FOREIGN)
+    @pytest.mark.parametrize("text", UNMANAGED_TEXTS)
     def test_a_value_that_is_not_ours_is_refused_before_anything_is_changed(
         self, first: Store, backend: StoreBackend, text: str
     ) -> None:

@@ -22,7 +22,7 @@ FULL = Journal(
 )
 
 
-FOREIGN = (
+UNMANAGED_TEXTS = (
     "something else",
     "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\n-----END PRIVATE KEY-----\n",
     json.dumps([SECRET]),
