@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from support.ports import free_port
 from twokey.testing.server import FakeService, ReceivedRequest, Reply, route
 
 if TYPE_CHECKING:
@@ -85,8 +85,7 @@ def mail_server(certificate: Path | None = None, *, tls: bool = False, login: bo
             starttls = None if tls else context
             return SMTP(self.handler, hostname="here", tls_context=starttls, require_starttls=bool(starttls), **more)
 
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        mails.port = probe.getsockname()[1]
+    mails.port = free_port()
     server = Server(mails, hostname="127.0.0.1", port=mails.port, ssl_context=context if tls else None)
     server.start()
     try:

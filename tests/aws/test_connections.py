@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from support.http_servers import Proxy, signed_by_itself
+from support.ports import closed_port
 from twokey.aws.clients import Clients
 from twokey.aws.iam import Iam
 from twokey.core.errors import Ambiguous, Unreachable, UsageError
@@ -140,10 +141,10 @@ def test_certificates_to_trust_that_are_damaged_are_named_before_anything_is_sen
 
 
 def test_a_refused_connection_proves_that_nothing_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.create_server((HOST, 0)) as closed:
-        reach(f"http://{HOST}:{closed.getsockname()[1]}", monkeypatch)
-    with pytest.raises(Unreachable, match="The request was not sent"):
-        Iam(Clients("run")).create_key("ci")
+    with closed_port() as port:
+        reach(f"http://{HOST}:{port}", monkeypatch)
+        with pytest.raises(Unreachable, match="The request was not sent"):
+            Iam(Clients("run")).create_key("ci")
 
 
 class TestBehindAProxy:
@@ -189,20 +190,21 @@ class TestBehindAProxy:
         assert "secret-word" not in str(raised.value)
 
     def test_a_proxy_that_is_not_there_is_named(self, monkeypatch: pytest.MonkeyPatch, proxy: Proxy) -> None:
-        with socket.create_server((HOST, 0)) as closed:
-            place = f"http://{HOST}:{closed.getsockname()[1]}"
         reach("https://aws.test", monkeypatch)
-        monkeypatch.setenv("HTTPS_PROXY", place)
-        with pytest.raises(Unreachable, match=f"the proxy {place} cannot be used: .*Connection refused.*HTTPS_PROXY"):
-            Iam(Clients("run")).create_key("ci")
+        with closed_port() as port:
+            monkeypatch.setenv("HTTPS_PROXY", f"http://{HOST}:{port}")
+            named = rf"the proxy http://{HOST}:{port} cannot be used: .*Connection refused.*HTTPS_PROXY"
+            with pytest.raises(Unreachable, match=named):
+                Iam(Clients("run")).create_key("ci")
 
     def test_a_proxy_that_the_sdk_ignores_is_told(self, monkeypatch: pytest.MonkeyPatch, proxy: Proxy) -> None:
-        with socket.create_server((HOST, 0)) as closed:
-            reach(f"https://{HOST}:{closed.getsockname()[1]}", monkeypatch)
-        monkeypatch.delenv("HTTPS_PROXY")
-        monkeypatch.setenv("ALL_PROXY", f"http://{proxy.place}")
-        with pytest.raises(Unreachable, match="AWS is reached by HTTPS_PROXY; ALL_PROXY counts for other services"):
-            Iam(Clients("run")).create_key("ci")
+        expected = "AWS is reached by HTTPS_PROXY; ALL_PROXY counts for other services"
+        with closed_port() as port:
+            reach(f"https://{HOST}:{port}", monkeypatch)
+            monkeypatch.delenv("HTTPS_PROXY")
+            monkeypatch.setenv("ALL_PROXY", f"http://{proxy.place}")
+            with pytest.raises(Unreachable, match=expected):
+                Iam(Clients("run")).create_key("ci")
 
 
 def test_the_certificates_that_are_trusted_instead_are_named(

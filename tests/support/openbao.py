@@ -10,7 +10,6 @@ import itertools
 import json
 import os
 import shutil
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -20,6 +19,7 @@ import pytest
 import urllib3
 
 from support.certificates import Authority
+from support.ports import free_port
 from twokey.testing.server import FakeService, ReceivedRequest, Reply
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class OpenBao:
         signed = self.authority.sign("a server")
         for name, text in (("ca", self.authority.pem), ("server", signed.certificate), ("server-key", signed.key)):
             (self.folder / f"{name}.pem").write_text(text, encoding="utf-8")
-        plain, secured = _free_port(), _free_port()
+        plain, secured = free_port(), free_port()
         self.url, self.tls_url = f"http://127.0.0.1:{plain}", f"https://127.0.0.1:{secured}"
         listener = {
             "address": f"127.0.0.1:{secured}",
@@ -206,7 +206,7 @@ class Cluster:
 
     def _start(self, name: str, leader: str) -> str:
         assert PROGRAM is not None
-        port, beside = _free_port(), _free_port()
+        port, beside = free_port(), free_port()
         data = self.folder / name
         data.mkdir()
         join = {"retry_join": [{"leader_api_addr": leader}]} if leader else {}
@@ -271,12 +271,6 @@ def until(act: Callable[[], Any]) -> Any:
                 raise
         assert time.monotonic() < give_up
         time.sleep(0.05)
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 _TOKEN = {"X-Vault-Token": TOKEN}
