@@ -15,6 +15,7 @@ import threading
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -81,7 +82,15 @@ def unusual() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_CORE, core)
 
 
-def test_nothing_of_the_process_changes_during_calls_by_two_threads_or_after_them(rig: Rig, unusual: None) -> None:
+@pytest.fixture
+def steady(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the emulator, whose threads are in this process, from changing its filters of warnings with each request."""
+    silence = SimpleNamespace(catch_warnings=contextlib.nullcontext, simplefilter=lambda _action: None)
+    monkeypatch.setattr("twokey.emulator.moto_side.warnings", silence)
+
+
+@pytest.mark.usefixtures("unusual", "steady")
+def test_nothing_of_the_process_changes_during_calls_by_two_threads_or_after_them(rig: Rig) -> None:
     rig.settled()
     rig.aws.make_user("other", path="/machine-users/", keys=0)
     configuration = api.parse(TEXT)
