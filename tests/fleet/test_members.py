@@ -103,7 +103,9 @@ class TestAStore:
         bad, good = managed(entry("file:{user}"), user("a"), user("b"))
         assert (bad.user, bad.policy, bad.record, bad.store) == (user("a"), POLICY, None, "file:a")
         assert bad.destinations == ("ssm:/x/a", f"file:x/{ACCOUNT}/a.json")
-        assert bad.why.startswith("file:a: the response of its service is not as this destination expects it")
+        assert bad.why.startswith(
+            "file:a: the code that reads or writes it has a bug, or received what it does not expect"
+        )
         assert "(LookupError at broken, line " in bad.why
         assert "a secret" not in bad.why
         assert good.record

@@ -268,7 +268,9 @@ class TestStores:
 
         monkeypatch.setattr(File, "load", broken)
         message = ended(found(Iam({"a": 2}), ENTRY))["a"][2]
-        assert "its store cannot be read: file:a: the response of its service is not as this destination" in message
+        assert (
+            "its store cannot be read: file:a: the code that reads or writes it has a bug, or received what" in message
+        )
         assert "(LookupError at broken, line " in message
         assert "a secret" not in message
 

@@ -76,7 +76,7 @@ class TestAPlaceThatFails:
         message = getattr(
             error,
             "message",
-            "ci:4: the response of its service is not as this destination expects it, or this destination has a bug "
+            "ci:4: the code that reads or writes it has a bug, or received what it does not expect "
             "(KeyError at fail, line ",
         )
         assert f"N1 could not be delivered to 1 of 10 destinations: ci:4: {message}" in result.message

@@ -84,11 +84,14 @@ class TestThatDidNotWork:
 class Answering:
     """A store that answers ``put`` with an error, after it wrote or not; afterwards, it may be unreadable."""
 
-    def __init__(self, store: Store, error: Exception, *, writes: bool = False, readable: bool = True) -> None:
+    def __init__(
+        self, store: Store, error: Exception, *, writes: bool = False, readable: bool = True, says: bool = True
+    ) -> None:
         self._store = store
         self._error = error
         self._writes = writes
         self._readable = readable
+        self._says = says
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
@@ -101,7 +104,8 @@ class Answering:
     def held(self) -> Holding:
         if not self._readable:
             raise Unreachable("There is no route to it.")
-        return self._store.held()
+        nothing: Any = None
+        return self._store.held() if self._says else nothing
 
 
 @pytest.mark.parametrize(
@@ -110,6 +114,7 @@ class Answering:
         (ServiceRejected("It takes no more."), {}, False),
         (ServiceRejected("It takes no more."), {"writes": True}, True),
         (ServiceRejected("It takes no more."), {"readable": False}, True),
+        (ServiceRejected("It takes no more."), {"says": False}, True),
         (Ambiguous("No response."), {}, True),
         (Ambiguous("No response."), {"writes": True}, True),
     ],

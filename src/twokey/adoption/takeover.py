@@ -25,16 +25,16 @@ import msgspec
 from twokey.adoption.decision import Decision, Offer, decide
 from twokey.core import timestamps
 from twokey.core.commands import rotate_command
-from twokey.core.errors import Conflict, LeaseHeld, NotVerified, Refused, ServiceError, TwokeyError
+from twokey.core.errors import Conflict, LeaseHeld, NotVerified, Refused, TwokeyError
 from twokey.core.events import Reporter
 from twokey.core.journal import Delivery, promised
-from twokey.core.model import CannotTell, Held
+from twokey.core.model import Held
 from twokey.core.reasons import Ending, Reason
 from twokey.rotation import claims, preflight, results
 from twokey.rotation import lease as leases
 from twokey.rotation.leased_journal import LeasedJournal, blocked, held_by
 from twokey.rotation.look import Task, look
-from twokey.rotation.observe import ObservationChanged, observe, with_last_use
+from twokey.rotation.observe import ObservationChanged, holding, observe, with_last_use
 from twokey.rotation.results import Effects
 from twokey.rotation.verify import verify
 
@@ -146,10 +146,7 @@ class _Takeover:
         chosen = self._sources.chosen
         if chosen is None:
             return None
-        try:
-            return Offer(chosen.name, chosen.held())
-        except ServiceError as error:
-            return Offer(chosen.name, CannotTell(f"{error.message} {error.remedy}".rstrip(), failed=True))
+        return Offer(chosen.name, holding(chosen))
 
     def _refuse_if_busy(self, journal: Journal) -> None:
         if journal.lease and blocked(self._world.store, journal, self._world.run, self._world.clock.now()):

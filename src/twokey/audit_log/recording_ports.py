@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from twokey.audit_log import records
+from twokey.core.destination import holding_of, record_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,7 +87,7 @@ class RecordingDestination:
 
     def held(self) -> Holding:
         self._recorder.read.holds[self.name] = None  # unknown if reading fails
-        holding = self._destination.held()
+        holding = holding_of(self._destination)
         self._recorder.held(self.name, holding)
         return holding
 
@@ -106,7 +107,7 @@ class RecordingStore(RecordingDestination):
         self._store = store
 
     def load(self) -> Record:
-        record = self._store.load()
+        record = record_of(self._store.load)
         self._recorder.loaded(self.name, record)
         return record
 

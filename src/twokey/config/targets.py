@@ -9,8 +9,9 @@ import msgspec
 
 from twokey.config.mismatches import explanation
 from twokey.core.errors import UsageError
+from twokey.core.sentences import nearest
 from twokey.destinations import registry
-from twokey.destinations.address import nearest, with_options
+from twokey.destinations.address import with_options
 from twokey.destinations.connections import Configured, settings_of, types_in
 from twokey.destinations.sources import Source
 

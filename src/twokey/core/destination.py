@@ -9,21 +9,33 @@ Every method may raise the errors of ``twokey.core.errors`` and no others:
   written;
 * ``Conflict``: a conditional write lost, nothing of ours was written;
 * ``Ambiguous``: a write may or may not have taken place. The caller never deletes a key after that.
+
+Other packages add destinations, and nothing but a check at run time holds those to this page: ``Traits`` and
+``Receipt`` check their fields, and ``holding_of``, ``receipt_of`` and ``record_of`` what the methods return.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, cast, get_args
+
+from twokey.core.fields import InvalidKind, InvalidReturn, named_fields, refuse
+from twokey.core.journal import Journal
+from twokey.core.model import CannotTell, Held, NotHeld, Record
 
 if TYPE_CHECKING:
-    from twokey.core.journal import Journal
-    from twokey.core.model import Holding, Record
+    from collections.abc import Callable
+
+    from twokey.core.model import Holding
     from twokey.core.secret import Credential
 
 Confirmation = Literal["value", "last4", "timestamp", "nothing"]
+_CONFIRMATIONS: tuple[Confirmation, ...] = get_args(Confirmation)
+_HOLDINGS = (Held, NotHeld, CannotTell)
+_EXPECTED = "Held, NotHeld or CannotTell"
 
 
+@named_fields
 @dataclass(frozen=True, slots=True)
 class Traits:
     """What a destination can promise.
@@ -37,7 +49,16 @@ class Traits:
     conditional: bool
     confirms: Confirmation
 
+    def __post_init__(self) -> None:
+        refuse(self, "atomic", bool)
+        refuse(self, "conditional", bool)
+        if self.confirms not in _CONFIRMATIONS:
+            refuse(self, "confirms", str)
+            why = f"is {self.confirms!r}; expected one of {', '.join(_CONFIRMATIONS)}"
+            raise InvalidKind("Traits", "confirms", why)
 
+
+@named_fields
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """A delivery took place, or was not needed. ``written`` is False if the destination already held this key.
@@ -48,6 +69,11 @@ class Receipt:
     key_id: str
     written: bool
     stamp: str = ""
+
+    def __post_init__(self) -> None:
+        refuse(self, "key_id", str)
+        refuse(self, "written", bool)
+        refuse(self, "stamp", str)
 
 
 class Destination(Protocol):
@@ -112,3 +138,56 @@ class Store(Destination, Protocol):
         nothing here; there the length of the lease is the only fence, as its documentation says.
         """
         ...
+
+
+class CanSayWhatItHolds(Protocol):
+    """A destination, or anything else that a credential may be read from."""
+
+    @property
+    def name(self) -> str:
+        """The name that messages show."""
+        ...
+
+    def held(self) -> Holding:
+        """Say which key is held now."""
+        ...
+
+
+def holding_of(destination: CanSayWhatItHolds) -> Holding:
+    """Return which key a destination holds; raises ``InvalidValue`` if ``held`` returns anything else."""
+    found: object = destination.held()
+    if not isinstance(found, _HOLDINGS):
+        raise InvalidReturn("held", found, _EXPECTED)
+    return _checked(found)
+
+
+def receipt_of(destination: Destination, credential: Credential) -> Receipt:
+    """Deliver a credential and return the receipt; raises ``InvalidValue`` if ``deliver`` returns anything else."""
+    found: object = destination.deliver(credential)
+    if not isinstance(found, Receipt):
+        raise InvalidReturn("deliver", found, "Receipt")
+    return found
+
+
+def record_of(load: Callable[[], Record]) -> Record:
+    """Return what a store holds; raises ``InvalidValue`` if ``load`` returns anything else."""
+    found: object = load()
+    if not isinstance(found, Record):
+        raise InvalidReturn("load", found, "Record")
+    holding, journal = cast("object", found.holding), cast("object", found.journal)
+    if not isinstance(holding, _HOLDINGS):
+        raise InvalidKind("Record", "holding", f"has the type {type(holding).__name__}; expected {_EXPECTED}")
+    if not isinstance(journal, Journal):
+        raise InvalidKind("Record", "journal", f"has the type {type(journal).__name__}; expected Journal")
+    _checked(holding)
+    return found
+
+
+def _checked(holding: Holding) -> Holding:
+    if isinstance(holding, Held):
+        refuse(holding, "key_id", str)
+    elif isinstance(holding, CannotTell):
+        refuse(holding, "why", str)
+        refuse(holding, "failed", bool)
+        refuse(holding, "stamp", str)
+    return holding

@@ -34,6 +34,8 @@ from enum import IntEnum
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from twokey.core.fields import InvalidValue
+
 if TYPE_CHECKING:
     from twokey.core.reasons import Reason
 
@@ -171,17 +173,32 @@ class Ambiguous(ServiceError):
     """The response is missing or unclear: an effect may have taken place. ``state`` says so where none can have."""
 
 
-def unforeseen(name: str, error: Exception) -> Ambiguous:
-    """Return what an exception means that no destination may raise. Its text may hold anything, even a secret.
+def unforeseen(name: str, error: Exception, *, reading: bool = False) -> Ambiguous:
+    """Return what an exception means that no destination may raise. ``reading``: nothing can have been written.
 
-    The line of code tells the maintainers which part of which response was missing.
+    Its text may hold anything, even a secret, and is shown only where twokey has made it.
     """
+    state = "" if reading else "Whether anything was written there is unknown."
+    if isinstance(error, InvalidValue):
+        return Ambiguous(
+            f"{name}: the code that reads or writes it has a bug ({error}).",
+            state=state,
+            remedy=f"Report this message, which holds no secret, to {_MAINTAINERS}.",
+        )
+    return Ambiguous(
+        f"{name}: the code that reads or writes it has a bug, or received what it does not expect ({origin(error)}).",
+        state=state,
+        remedy="If it has a connection, check that the connection's url is that of the service, in a version that "
+        "twokey supports. Then run again. If the error persists, report this message, which holds no secret, to "
+        f"{_MAINTAINERS}.",
+    )
+
+
+_MAINTAINERS = "the maintainers of twokey, or of the package that adds this kind of destination"
+
+
+def origin(error: BaseException) -> str:
+    """Return an exception's type and the line of code that raised it, which tell a maintainer what is wrong."""
     frames = traceback.extract_tb(error.__traceback__)
     at = f" at {frames[-1].name}, line {frames[-1].lineno} of {PurePath(frames[-1].filename).name}" if frames else ""
-    return Ambiguous(
-        f"{name}: the response of its service is not as this destination expects it, or this destination has a bug "
-        f"({type(error).__name__}{at}).",
-        state="Whether anything was written there is unknown.",
-        remedy="Check that the connection's url is that of the service, in a version that twokey supports, then run "
-        "again. If it persists, report this message, which holds no secret, to the maintainers of this destination.",
-    )
+    return f"{type(error).__name__}{at}"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 from twokey.core.errors import UsageError
+from twokey.core.sentences import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -204,17 +205,6 @@ def names_account(template: str) -> bool:
 def without_fields(text: str) -> str:
     """Return a text with each field replaced by a letter, to check the rest of it."""
     return _FIELD.sub("x", text)
-
-
-def nearest(word: str, known: Iterable[str], before: str = "", after: str = "") -> str:
-    """Return the end of a sentence that names the known word that was probably meant, or all known words."""
-    from difflib import get_close_matches
-
-    words = tuple(known)
-    near = get_close_matches(word.lower(), words, n=1, cutoff=0.5)
-    if near:
-        return f"did you mean {before}{near[0]}{after}?"
-    return f"expected {'one of ' if len(words) > 1 else ''}{', '.join(before + name + after for name in words)}."
 
 
 def _options(url: str, text: str) -> dict[str, str]:

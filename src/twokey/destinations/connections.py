@@ -10,14 +10,16 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
-from functools import cache, wraps
+from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar, cast, get_args, get_origin
 
 import msgspec
 
 from twokey.core.errors import UsageError
-from twokey.destinations.address import CONNECTION, nearest
+from twokey.core.fields import InvalidKind, named_fields, refuse
+from twokey.core.sentences import nearest
+from twokey.destinations.address import CONNECTION
 from twokey.destinations.sources import Source, token_of
 from twokey.system import environment
 
@@ -60,52 +62,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
 ClientT = TypeVar("ClientT")
-Described = TypeVar("Described")
-
-
-class InvalidKind(TypeError):
-    """The description of a kind of destination or connection is invalid: which class, which field, and why."""
-
-    def __init__(self, of: str, field_name: str, why: str) -> None:
-        super().__init__(f"{of}: the field `{field_name}` {why}")
-
-
-def named_fields(cls: type[Described]) -> type[Described]:
-    """Make a dataclass raise ``InvalidKind`` for an unknown or a missing field, with the nearest known name."""
-    known = [one.name for one in fields(cls)]  # type: ignore[arg-type]
-    initialize = cast("Callable[..., None]", cls.__init__)
-
-    @wraps(initialize)
-    def checked(self: object, *args: object, **values: object) -> None:
-        for name in values:
-            if name not in known:
-                raise InvalidKind(cls.__name__, name, f"is unknown; {nearest(name, known)}")
-        try:
-            initialize(self, *args, **values)
-        except InvalidKind:
-            raise
-        except TypeError as error:
-            missing = re.findall(r"'(\w+)'", str(error)) if "missing" in str(error) else []
-            if not missing:
-                raise
-            raise InvalidKind(cls.__name__, missing[0], "is missing") from None
-
-    cls.__init__ = checked  # type: ignore[method-assign]
-    return cls
-
-
-def refuse(described: object, name: str, expected: Any, *, of: type | None = None, filled: bool = False) -> None:
-    """Raise ``InvalidKind`` unless a field has a value of the expected type, with members of the type ``of``."""
-    value, owner = getattr(described, name), type(described).__name__
-    word = getattr(expected, "__name__", str(expected)).lower()
-    if not isinstance(value, expected):
-        raise InvalidKind(owner, name, f"has the type {type(value).__name__}; expected {word}")
-    if filled and not value:
-        raise InvalidKind(owner, name, "is empty")
-    members = value.values() if isinstance(value, Mapping) else value if of is not None else ()
-    for member in members:
-        if of is not None and not isinstance(member, of):
-            raise InvalidKind(owner, name, f"holds {member!r}; expected {of.__name__}")
 
 
 @named_fields

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar, get_args, runtime_checkable
 
-from twokey.destinations.connections import ConnectionKind, InvalidKind, named_fields, refuse
+from twokey.core.fields import InvalidKind, named_fields, refuse
+from twokey.destinations.connections import ConnectionKind
 
 if TYPE_CHECKING:
     from twokey.aws.clients import Clients

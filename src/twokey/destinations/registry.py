@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from twokey.core.errors import UsageError
 from twokey.core.secret import Hidden
+from twokey.core.sentences import nearest
 from twokey.destinations import address as addresses
-from twokey.destinations.address import CONNECTION, Address, names_user, nearest, without_fields
+from twokey.destinations.address import CONNECTION, Address, names_user, without_fields
 from twokey.destinations.claims import Claims
 from twokey.destinations.connections import ConnectionContext, ConnectionKind, Connections, Settings
-from twokey.destinations.kind import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from twokey.aws.clients import Clients
     from twokey.aws.signed_identity import IdentityRequest, SignedRequest
     from twokey.core.destination import Destination, Store
+    from twokey.destinations.kind import Kind
 
 __all__ = ["Services", "fill", "kind_of", "names_user", "open_destination", "open_store", "parse"]
 
@@ -90,9 +91,6 @@ STORES = (
     "file",
 )
 """The schemes that can be a store: they can be read back, and keep the journal."""
-
-GROUP = "twokey.destinations"
-"""The entry point group of the kinds that other packages add."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,9 +238,14 @@ def _schemes_of_others(suits: Callable[[Kind], bool]) -> Iterator[str]:
 
 @cache
 def kind_of(scheme: str) -> Kind:
-    """Return the kind of a scheme that exists. The kinds of other packages are checked: raises ``UsageError``."""
+    """Return the kind of a scheme that exists. Those of other packages are checked and guarded (``plug_ins``).
+
+    Raises ``UsageError`` for one that cannot be used.
+    """
     if scheme not in SCHEMES:
-        return _loaded(_entry_points()[scheme])
+        from twokey.destinations import plug_ins
+
+        return plug_ins.load(_entry_points()[scheme])
     module = import_module(SCHEMES[scheme])
     kinds: tuple[Kind, ...] = vars(module).get("KINDS") or (vars(module)["KIND"],)
     return next(kind for kind in kinds if kind.scheme == scheme)
@@ -268,55 +271,9 @@ def _entry_points() -> dict[str, EntryPoint]:
 
     Raises ``UsageError`` for a scheme that two packages claim, or that is one of twokey's own.
     """
-    from importlib.metadata import entry_points
+    from twokey.destinations import plug_ins
 
-    found: dict[str, EntryPoint] = {}
-    for entry in entry_points(group=GROUP):
-        if entry.name in SCHEMES:
-            raise _unusable(entry, f"the scheme {entry.name} is one of twokey's own", "Choose another scheme.")
-        other = found.setdefault(entry.name, entry)
-        if (other.value, _package(other)) != (entry.value, _package(entry)):
-            raise _unusable(entry, f"the scheme {entry.name} is also added by {_name(other)}", "Uninstall one of them.")
-    return found
-
-
-def _loaded(entry: EntryPoint) -> Kind:
-    """Return the kind that an entry point names; raises ``UsageError`` if it cannot be used."""
-    try:
-        named = entry.load()
-    except Exception as error:  # noqa: BLE001  whatever a package raises when it is imported
-        raise _unusable(entry, f"{type(error).__name__}: {error}") from None
-    if isinstance(named, Kind):
-        kinds: object = (named,)
-    else:
-        kinds = getattr(named, "KINDS", None)
-        if kinds is None:
-            kinds = (getattr(named, "KIND", None),)
-    if kinds == (None,):
-        raise _unusable(entry, f"{entry.value} has neither KIND nor KINDS")
-    if not isinstance(kinds, tuple) or not all(isinstance(kind, Kind) for kind in kinds):
-        raise _unusable(entry, "expected KIND to be a Kind, and KINDS a tuple of Kind")
-    for kind in kinds:
-        if kind.scheme == entry.name:
-            return cast("Kind", kind)
-    schemes = ", ".join(kind.scheme for kind in kinds)
-    raise _unusable(entry, f"its Kind has the scheme {schemes}; expected {entry.name}, the name of the entry point")
-
-
-def _unusable(entry: EntryPoint, why: str, remedy: str = "") -> UsageError:
-    return UsageError(
-        f"The destination {_name(entry)} cannot be used: {why.rstrip('.')}.",
-        remedy=remedy or f"Update or uninstall {_package(entry) or 'the package'}, or report this to its author.",
-    )
-
-
-def _name(entry: EntryPoint) -> str:
-    package = _package(entry)
-    return f"{entry.name} = {entry.value}{f' of the package {package}' if package else ''}"
-
-
-def _package(entry: EntryPoint) -> str:
-    return entry.dist.name if entry.dist is not None else ""
+    return plug_ins.entry_points(SCHEMES)
 
 
 def _no_such_scheme(scheme: str, colon: str, known: Collection[str]) -> str:

@@ -44,5 +44,5 @@ def _calls(
 
 def _call(call: Callable[[], Mapping[str, Record]]) -> Mapping[str, Record]:
     with suppress(Exception):
-        return call()
+        return dict(call())
     return {}

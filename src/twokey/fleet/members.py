@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from twokey.core.destination import record_of
 from twokey.core.errors import ServiceError, TwokeyError, UsageError, unforeseen
 from twokey.fleet.loading import load_many
 from twokey.fleet.roster import Job, check_distinct, located
@@ -88,13 +89,14 @@ def _managed(runtime: Runtime, job: Job, records: Mapping[str, Mapping[str, Reco
         store, *others = (fill(url, user) for url in (job.store, *job.deliver))
         destinations = tuple(others)
         where = runtime.store_in(job)
-        record = records[where.account].get(store) or registry.open_store(store, where.services).load()
+        known = records[where.account].get(store)
+        record = record_of(lambda: known or registry.open_store(store, where.services).load())
     except (ServiceError, UsageError) as error:
         return Managed(user, job.policy, store, destinations, why=str(error))
     except TwokeyError:
         raise
     except Exception as error:  # noqa: BLE001  one store's failure, whatever it is, stops no other
-        return Managed(user, job.policy, store, destinations, why=str(unforeseen(store, error)))
+        return Managed(user, job.policy, store, destinations, why=str(unforeseen(store, error, reading=True)))
     why = _moved(user, store, record)
     return Managed(user, job.policy, store, destinations, None if why else record, why)
 

@@ -17,6 +17,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from twokey.core.commands import revoke_command
+from twokey.core.destination import record_of
 from twokey.core.errors import BadCredentials, Failed, ServiceError, TwokeyError, UsageError, unforeseen
 from twokey.core.model import Held, MachineUser
 from twokey.core.reasons import Reason, Revocation
@@ -164,11 +165,11 @@ def _load(job: Job, runtime: Runtime) -> Record | TwokeyError:
     from twokey.destinations import registry
 
     try:
-        return registry.open_store(job.store, runtime.services).load()
+        return record_of(registry.open_store(job.store, runtime.services).load)
     except TwokeyError as error:
         return error
     except Exception as error:  # noqa: BLE001  one store's failure, whatever it is, stops no other
-        return unforeseen(job.store, error)
+        return unforeseen(job.store, error, reading=True)
 
 
 def _listed(name: str, runtime: Runtime) -> tuple[AccessKey, ...] | TwokeyError:

@@ -71,7 +71,7 @@ class Siblings:
             # Everything else is done, and the operator has to read what.
             self.failed = "twokey was interrupted while it looked."
         except Exception as error:  # noqa: BLE001  the result of what was done must be printed, whatever this is
-            self.failed = str(unforeseen("CloudTrail", error))
+            self.failed = str(unforeseen("CloudTrail", error, reading=True))
         return [siblings.unknown(found, self.failed)]
 
     def _compared(self, leaked: Sequence[str], others: Sequence[str], contained: datetime) -> list[str]:

@@ -15,9 +15,9 @@ from twokey.aws.cloudtrail import PERMISSIONS as EVENTS
 from twokey.aws.iam import PERMISSIONS as IAM
 from twokey.config.settings import same_name
 from twokey.core.errors import UsageError
+from twokey.core.sentences import nearest
 from twokey.destinations import address as addresses
 from twokey.destinations import registry
-from twokey.destinations.address import nearest
 from twokey.destinations.locks import registry as locks
 from twokey.permissions import fleet
 from twokey.permissions.documents import Condition, Document, Statement

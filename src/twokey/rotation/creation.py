@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from twokey.core.destination import holding_of
 from twokey.core.errors import Ambiguous, Conflict, Failed, NotVerified, ServiceError, Stopped
+from twokey.core.fields import InvalidValue
 from twokey.core.journal import Intent
 from twokey.core.model import CannotTell, Held
 from twokey.planning.assessment import open_attempts
@@ -163,8 +165,8 @@ class Creation:
 
     def _surely_unpublished(self, key_id: str) -> bool:
         try:
-            holding = self._world.store.held()
-        except Failed:
+            holding = holding_of(self._world.store)
+        except (Failed, InvalidValue):
             return False
         return not isinstance(holding, CannotTell) and holding != Held(key_id)
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from twokey.core import timestamps, waiting
+from twokey.core.destination import receipt_of
 from twokey.core.errors import (
     Ambiguous,
     DeliveryFailed,
@@ -159,7 +160,7 @@ class Deliveries:
             with self._reporter.effect(f"deliver to {destination.name}", credential.access_key_id):
                 self._effects.begun = True
                 with waiting.during(self.meanwhile, self._still_ours):
-                    receipt = destination.deliver(credential)
+                    receipt = receipt_of(destination, credential)
         except (Failed, UsageError) as error:
             self._failed(destination, error)
             return

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from twokey.core import waiting
+from twokey.core.destination import holding_of, record_of
 from twokey.core.errors import (
     AccessDenied,
     BadCredentials,
@@ -24,7 +25,7 @@ from twokey.core.reasons import Reason
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from twokey.core.destination import Destination, Store
+    from twokey.core.destination import CanSayWhatItHolds, Destination, Store
     from twokey.core.model import Holding, MachineUser, Record
     from twokey.core.ports import Iam
 
@@ -58,7 +59,7 @@ def observe(
     except ServiceError as error:
         raise unreadable(error) from None
     try:
-        record = (load or store.load)()
+        record = record_of(load or store.load)
     except BadCredentials:
         raise
     except ServiceError as error:
@@ -66,13 +67,13 @@ def observe(
     except TwokeyError:
         raise
     except Exception as error:  # noqa: BLE001  such as a response that its service does not document
-        raise unreadable(unforeseen(store.name, error)) from None
+        raise unreadable(unforeseen(store.name, error, reading=True)) from None
     return Observation(
         user=user,
         keys=keys,
         store=store.name,
         record=replace(record, journal=recognized(record.journal, identities)),
-        destinations={destination.name: _holding(destination, meanwhile) for destination in destinations},
+        destinations={destination.name: holding(destination, meanwhile) for destination in destinations},
         own_key=own_key,
     )
 
@@ -133,14 +134,18 @@ def unreadable(error: ServiceError) -> Refused:
     return Refused(Reason.UNREADABLE, error.message, state="Nothing was changed.", remedy=error.remedy)
 
 
-def _holding(destination: Destination, meanwhile: Callable[[], None]) -> Holding:
+def holding(destination: CanSayWhatItHolds, meanwhile: Callable[[], None] = lambda: None) -> Holding:
+    """Return which key a destination holds; if that cannot be read, for whatever reason, it is unknown.
+
+    ``meanwhile``: see ``observe``.
+    """
     meanwhile()
     try:
         with waiting.during(lambda _left: meanwhile()):
-            return destination.held()
+            return holding_of(destination)
     except (ServiceError, UsageError) as error:  # such as a file of CA certificates that is gone by now
         return CannotTell(f"{error.message} {error.remedy}".rstrip(), failed=True)
     except TwokeyError:
         raise
     except Exception as error:  # noqa: BLE001  one destination's failure, whatever it is, stops no other
-        return CannotTell(unforeseen(destination.name, error).message, failed=True)
+        return CannotTell(unforeseen(destination.name, error, reading=True).message, failed=True)

@@ -19,7 +19,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from twokey.core.errors import UsageError
-from twokey.destinations.address import nearest
+from twokey.core.sentences import nearest
 from twokey.destinations.formats import assignments, profiles, smtp, templates, temporary
 from twokey.destinations.formats.bodies import Body, CredentialsFile, Members, Template, Variables
 from twokey.destinations.formats.format import Format

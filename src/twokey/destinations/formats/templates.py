@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from twokey.core.errors import UsageError
 from twokey.core.secret import Hidden
-from twokey.destinations.address import nearest
+from twokey.core.sentences import nearest
 from twokey.destinations.formats import smtp
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
 from twokey.core.errors import UsageError
+from twokey.core.sentences import nearest
 from twokey.destinations import address as addresses
-from twokey.destinations.address import nearest
 from twokey.destinations.locks.locked_store import LockedStore
 
 if TYPE_CHECKING:

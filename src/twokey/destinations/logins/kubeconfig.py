@@ -17,7 +17,7 @@ import msgspec
 
 from twokey.core.errors import UsageError
 from twokey.core.secret import Hidden
-from twokey.destinations.address import nearest
+from twokey.core.sentences import nearest
 from twokey.destinations.logins.kubernetes_plugin import EXTENSION, VERSIONS, Plugin, PluginCredential
 from twokey.http.renewable_token import Grant, RenewableToken
 from twokey.http.transport import Tls
