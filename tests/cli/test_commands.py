@@ -21,6 +21,7 @@ from twokey.emulator import Rule
 from twokey.rotation import lease
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from support.forked import Forked
@@ -363,3 +364,30 @@ def _leave_a_lease(rig: Rig, user: str = "ci") -> None:
 
 def _process(*arguments: str, cwd: Path) -> Forked:
     return forked.start(*arguments, cwd=cwd, env=os.environ)
+
+
+class TestADefectIsReportedForEachUser:
+    """With its type and what it means for the keys; its text may hold anything, even a secret."""
+
+    @pytest.fixture
+    def printed(self, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+        from twokey.fleet.run import Run
+
+        def defect(*_: object, **__: object) -> None:
+            raise LookupError(rig.aws.admin.secret_access_key)
+
+        rig.settled()
+        monkeypatch.setattr(Run, "world", defect)
+        return lambda command: re.sub(r"\s+", " ", twokey(command, *PATH).out)
+
+    @pytest.mark.parametrize("command", ["plan", "status", "adopt"])
+    def test_by_a_command_that_only_reads_as_one_that_changed_nothing(
+        self, printed: Callable[[str], str], command: str
+    ) -> None:
+        shown = printed(command)
+        assert "A defect in twokey (LookupError). Nothing was changed." in shown
+        assert "Completed changes" not in shown
+
+    def test_by_one_that_writes_as_one_after_which_the_next_run_continues(self, printed: Callable[[str], str]) -> None:
+        shown = printed("rotate")
+        assert "A defect in twokey (LookupError). Completed changes remain; the next run continues from there." in shown

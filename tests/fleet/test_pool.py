@@ -354,5 +354,21 @@ def test_a_failure_counts_as_an_end_and_says_what_happened_but_no_text_of_a_defe
     ]
 
 
+def test_after_a_defect_in_work_that_only_reads_nothing_was_changed() -> None:
+    def work(one: Job, _listener: object) -> str:
+        if one.user.name == "a":
+            raise LookupError("a secret")
+        if one.user.name == "b":
+            raise Refused(Reason.UNREADABLE, "It is unreadable.")
+        return "read"
+
+    users, read = jobs("a", "b", "c"), pool.reading(work)
+    assert pool.run(users, lambda one: read(one, None), 1) == [
+        Result(users[0].user, Outcome.FAILED, Reason.ERROR, "A defect in twokey (LookupError). Nothing was changed."),
+        Result(users[1].user, Outcome.FAILED, Reason.ERROR, "It is unreadable."),
+        "read",
+    ]
+
+
 def test_no_user_is_no_result() -> None:
     assert pool.run([], lambda one: one, 1) == []

@@ -75,6 +75,7 @@ def _takeover(
 ) -> Callable[[Job, Listener], AdoptEntry]:
     from twokey.adoption import report, takeover
     from twokey.adoption.sources import Sources, SuppliedCredential
+    from twokey.fleet import pool
     from twokey.planning.plan import Overrides
 
     def one(job: Job, listener: Listener) -> AdoptEntry:
@@ -87,7 +88,7 @@ def _takeover(
             taken = takeover.preview(job.user, job.policy, world, sources)
         return report.entry_of(taken, job.policy)
 
-    return one
+    return one if perform else pool.reading(one)
 
 
 def _report(results: Sequence[AdoptEntry | Result], flags: Flags, *, performed: bool) -> int:

@@ -48,6 +48,7 @@ def previewing(
     run: Run, requested: Overrides, decide: Callable[[Job], Decide] | None = None
 ) -> Callable[[Job, Listener], Preview]:
     """Return what says what ``rotate`` would do for one user, with warnings about windows. ``decide``: see above."""
+    from twokey.fleet import pool
     from twokey.planning import decision, windows
     from twokey.rotation.preview import preview
 
@@ -65,11 +66,15 @@ def previewing(
         )
         return replace(found, result=replace(found.result, warnings=(*found.result.warnings, *problems)))
 
-    return one
+    return pool.reading(one)
 
 
 def showing(run: Run) -> Callable[[Job, Listener], StatusEntry]:
     """Return what reads the state of one user."""
+    from twokey.fleet import pool
     from twokey.reports.status import status
 
-    return lambda job, _listener: status(job.user, job.policy, run.world(job), run.settings.schedule)
+    def one(job: Job, _listener: Listener) -> StatusEntry:
+        return status(job.user, job.policy, run.world(job), run.settings.schedule)
+
+    return pool.reading(one)

@@ -9,7 +9,7 @@ from threading import Condition, Event
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from twokey.core import waiting
-from twokey.core.errors import Stopped, TwokeyError
+from twokey.core.errors import Failed, Stopped, TwokeyError
 from twokey.core.reasons import Outcome, Reason
 from twokey.fleet import packed
 from twokey.rotation.results import Result
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
+Heard = TypeVar("Heard")
 
 MOST_WAITING = 256
 """Users that wait besides those that are worked on: each needs a thread."""
@@ -184,16 +185,29 @@ def _guarded(work: Callable[[Job], T], job: Job, progress: Callable[[T | Result]
     except TwokeyError as error:
         result = Result(job.user, Outcome.FAILED, Reason.ERROR, str(error))
     except Exception as error:  # noqa: BLE001  one user's failure, whatever it is, stops no other user
-        # The text of an unforeseen exception may hold anything, even a secret: only its type is shown.
-        result = Result(
-            job.user,
-            Outcome.FAILED,
-            Reason.ERROR,
-            f"A defect in twokey ({type(error).__name__}). "
-            "Completed changes remain; the next run continues from there.",
-        )
+        defect = _defect(error, "Completed changes remain; the next run continues from there.")
+        result = Result(job.user, Outcome.FAILED, Reason.ERROR, str(defect))
     progress(result)
     return result
+
+
+def _defect(error: Exception, state: str) -> Failed:
+    """Return what an unforeseen exception means. Its text may hold anything, even a secret: only its type is shown."""
+    return Failed(f"A defect in twokey ({type(error).__name__}).", state=state)
+
+
+def reading(work: Callable[[Job, Heard], T]) -> Callable[[Job, Heard], T]:
+    """Return the same work, which only reads: after an unforeseen exception, it says that nothing was changed."""
+
+    def read(job: Job, listener: Heard) -> T:
+        try:
+            return work(job, listener)
+        except TwokeyError:
+            raise
+        except Exception as error:  # noqa: BLE001  whatever it is, nothing was written
+            raise _defect(error, "Nothing was changed.") from None
+
+    return read
 
 
 def stopped(job: Job) -> Result:
