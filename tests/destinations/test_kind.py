@@ -138,6 +138,26 @@ class TestAConnectionKind:
             connection(**{field: value})
 
 
+class TestTheFacade:
+    @pytest.mark.parametrize("described", [Kind, ConnectionKind, Permission])
+    def test_has_every_type_that_a_field_needs(self, described: type) -> None:
+        types = " ".join(str(one.type) for one in fields(described))
+        needed = {*re.findall(r"\b[A-Z]\w+", types)} - {"Any", "Callable", "Mapping", "None", "SettingsT", "ClientT"}
+        assert needed - {*api.__all__} == set()
+
+    @pytest.mark.parametrize("name", ["Clock", "Claims", "AwsScope", "Resources", "LoadMany", "Use"])
+    def test_has_what_functions_of_a_kind_get_or_return(self, name: str) -> None:
+        assert name in api.__all__
+
+    def test_has_fields_of_a_kind_that_the_page_for_authors_explains(self) -> None:
+        text = (pages.DOCS / "how-to" / "write-a-destination.md").read_text(encoding="utf-8")
+        first = "".join(line.split("|")[1] for line in text.splitlines() if line.startswith("| `"))
+        assert {one.name for one in fields(Kind)} - {*re.findall(r"`(\w+)`", first)} == set()
+
+    def test_has_all_that_it_names(self) -> None:
+        assert [name for name in api.__all__ if not hasattr(api, name)] == []
+
+
 class TestAPermission:
     @pytest.mark.parametrize(
         ("field", "value", "why"),

@@ -3,8 +3,10 @@
 Import from this module only; the modules behind it may change. ``twokey.testing`` has the contract suite and what fakes
 of services are made of. ``docs/how-to/write-a-destination.md`` builds a whole package.
 
-* What a kind is: ``Kind``, ``ConnectionKind``, ``Permission``, ``Resolved``, ``phrase``.
-* What its functions get: ``Address``, ``DestinationContext``, ``ConnectionContext``, ``Settings``, ``Source``.
+* What a kind is: ``Kind``, ``ConnectionKind``, ``Permission``, ``Use``, ``phrase``.
+* What its functions get: ``Address``, ``DestinationContext``, ``Claims``, ``AwsScope``, ``ConnectionContext``,
+  ``Clock``, ``Settings``, ``Source``.
+* What they return, besides a destination: ``Resolved``, ``Resources``; ``LoadMany`` is the type of ``load_many``.
 * What it implements: ``Destination`` or ``Store``, or on top of them ``NamedValues`` or ``ServiceStore``.
 * What these return: ``Receipt``, ``Traits``, ``Held``, ``NotHeld``, ``CannotTell``, ``Shown``, ``Stored``, ``Journal``,
   ``Record``.
@@ -32,18 +34,24 @@ from twokey.core.errors import (
 )
 from twokey.core.journal import Journal
 from twokey.core.model import CannotTell, Held, Holding, NotHeld, Record
+from twokey.core.ports import Clock
 from twokey.core.secret import Credential, Hidden
 from twokey.destinations.address import Address
 from twokey.destinations.ci.named_values import NamedValues, Shown, beside, note_of
+from twokey.destinations.claims import Claims
 from twokey.destinations.connections import ConnectionContext, Settings
 from twokey.destinations.formats import options as formats
 from twokey.destinations.kind import (
+    AwsScope,
     ConnectionKind,
     DestinationContext,
     InvalidKind,
     Kind,
+    LoadMany,
     Permission,
     Resolved,
+    Resources,
+    Use,
     WritesNamedMembers,
     WritesNamedValues,
     phrase,
@@ -60,8 +68,11 @@ __all__ = [
     "AccessDenied",
     "Address",
     "Ambiguous",
+    "AwsScope",
     "BadCredentials",
     "CannotTell",
+    "Claims",
+    "Clock",
     "Conflict",
     "ConnectionContext",
     "ConnectionKind",
@@ -78,6 +89,7 @@ __all__ = [
     "Journal",
     "Kind",
     "Limit",
+    "LoadMany",
     "NamedValues",
     "NotFound",
     "NotHeld",
@@ -87,6 +99,7 @@ __all__ = [
     "RenewableToken",
     "Request",
     "Resolved",
+    "Resources",
     "Response",
     "ServiceError",
     "ServiceRejected",
@@ -101,6 +114,7 @@ __all__ = [
     "TwokeyError",
     "Unreachable",
     "UsageError",
+    "Use",
     "WritesNamedMembers",
     "WritesNamedValues",
     "beside",
