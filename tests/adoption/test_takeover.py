@@ -296,6 +296,23 @@ class TestAChangeInBetween:
         assert rig.stored() == pairs[0]
 
 
+@pytest.mark.parametrize("fault", ["returns nothing", "raises"])
+def test_a_source_that_breaks_its_contract_is_named_and_nothing_is_taken_from_it(
+    rig: Rig, pairs: list[KeyPair], fault: str
+) -> None:
+    class Faulty(SuppliedCredential):
+        def held(self) -> Any:
+            if fault == "raises":
+                raise KeyError("a secret")
+
+    chosen = Faulty(Credential(pairs[1].access_key_id, pairs[1].secret_access_key))
+    decision = adopt(rig, chosen=chosen).decision
+    assert decision.reason is Reason.UNREADABLE
+    assert "standard input: the code that reads or writes it has a bug" in decision.message
+    assert "a secret" not in decision.message
+    assert rig.stored() is None
+
+
 def works(rig: Rig, pairs: list[KeyPair]) -> bool:
     """Say whether every key still works, and whether a job that reads the store gets one of them, or nothing."""
     return all(rig.aws.authenticates(pair) for pair in pairs) and rig.stored() in (None, *pairs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -158,3 +159,13 @@ def test_a_list_full_of_other_secrets_is_not_read_to_its_end(rig: Rig, monkeypat
     assert rig.aws.count("secretsmanager:ListSecrets") == 3
     assert secretsmanager_list.listed(clients, None, wanted[:1]) == {}
     assert rig.aws.count("secretsmanager:ListSecrets") == 3
+
+
+@pytest.mark.parametrize("found", [None, 1, ["file:a"]])
+def test_what_is_no_mapping_of_records_is_left_to_be_loaded_one_by_one(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, found: object
+) -> None:
+    urls = rotated(rig, "ssm:/machine-users/", 1)
+    several = replace(registry.kind_of("ssm"), load_many=lambda *_: [lambda: found])
+    monkeypatch.setattr(registry, "kind_of", lambda _scheme: several)
+    assert loaded(rig, urls) == {}

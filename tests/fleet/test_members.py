@@ -110,6 +110,14 @@ class TestAStore:
         assert "a secret" not in bad.why
         assert good.record
 
+    @pytest.mark.parametrize("found", [None, "a journal"])
+    def test_that_returns_no_record_stops_no_other(self, monkeypatch: pytest.MonkeyPatch, found: object) -> None:
+        load = File.load
+        monkeypatch.setattr(File, "load", lambda self: found if self.name == "file:a" else load(self))
+        bad, good = managed(entry("file:{user}"), user("a"), user("b"))
+        assert bad.why.startswith("file:a: the code that reads or writes it has a bug (`load` returned ")
+        assert (bad.record, good.record is None) == (None, False)
+
     def test_whose_run_is_stopped_ends_the_run(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def stopped(_self: File) -> object:
             raise Stopped
