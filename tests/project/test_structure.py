@@ -28,6 +28,8 @@ PURE_LIBRARIES = {
     *("math", "msgspec", "operator", "re", "shlex", "typing"),
 }
 """All that a pure module may import besides ours: anything else might bring I/O, a clock, randomness or threads."""
+PORTS = {name for module in MODULES if package(module) == "core" for name in source(module).protocols}
+"""The types of what reaches the outside world, and of what stands in for it."""
 IMPURE_CALLS = {"__import__", "eval", "exec", "input", "open", "print"}
 CLOCKS = {"now", "today", "utcnow"}
 LOADED_BY_NAME = {
@@ -162,6 +164,13 @@ class TestPurity:
         assert not source(module).calls & IMPURE_CALLS
         assert not {name.rpartition(".")[2] for name in source(module).calls if "." in name} & CLOCKS
         assert not {f"{kind}.{clock}" for kind in ("datetime", "date") for clock in CLOCKS} & source(module).attributes
+
+    def test_ports_are_those_of_the_services_and_of_the_destinations(self) -> None:
+        assert {"Clock", "Iam", "Sts", "Destination", "Store"} <= PORTS
+
+    @pytest.mark.parametrize("module", PURE)
+    def test_what_decides_gets_no_port_by_its_name_or_without_a_type(self, module: str) -> None:
+        assert not source(module).annotations & {*PORTS, "Any"}
 
 
 class TestTheOutside:

@@ -39,6 +39,10 @@ class Source:
     """The names that are called, with dots; without what is before the dots where that is no name."""
     attributes: set[str] = field(default_factory=set)
     """The names with dots that are used, called or not."""
+    annotations: set[str] = field(default_factory=set)
+    """The names in the types of parameters, results and variables."""
+    protocols: set[str] = field(default_factory=set)
+    """The classes that say what others have to provide."""
     texts: list[tuple[int, str]] = field(default_factory=list)
     """Every docstring and every other text, with its line; the parts of an f-string are put together."""
 
@@ -62,6 +66,10 @@ def source(module: str) -> Source:
             inside |= {id(part) for part in ast.walk(node)}
             parts = [str(one.value) if isinstance(one, ast.Constant) else "{}" for one in node.values]
             found.texts.append((node.lineno, "".join(parts)))
+        elif isinstance(node, ast.ClassDef):
+            found.protocols |= {node.name for base in node.bases if _name(base).rpartition(".")[2] == "Protocol"}
+        elif isinstance(node, ast.arg | ast.AnnAssign | ast.FunctionDef):
+            found.annotations |= _annotated(node)
         elif isinstance(node, ast.ImportFrom) and node.level:
             found.relative.add(f"{'.' * node.level}{node.module or ''}")
         else:
@@ -93,6 +101,12 @@ def _imported(node: ast.AST) -> set[str]:
         names = {f"{node.module}.{alias.name}" for alias in node.names}
         return {name if name in MODULES else str(node.module) for name in names}
     return set()
+
+
+def _annotated(node: ast.arg | ast.AnnAssign | ast.FunctionDef) -> set[str]:
+    annotation = node.returns if isinstance(node, ast.FunctionDef) else node.annotation
+    names = ast.walk(annotation) if annotation else ()
+    return {_name(one).rpartition(".")[2] for one in names if isinstance(one, ast.Name | ast.Attribute)}
 
 
 def _imported_by_name(call: ast.Call) -> set[str]:

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from twokey.config.settings import Settings
     from twokey.core.errors import TwokeyError
     from twokey.core.model import UserKey
+    from twokey.fleet.listed_keys import ListsKeys
     from twokey.fleet.roster import Job
     from twokey.fleet.run import Run
     from twokey.fleet.runtime import Runtime
     from twokey.planning.policy import RotationPolicy
-    from twokey.planning.windows import ListsKeys
     from twokey.rotation.results import Result
     from twokey.rotation.world import World
 
@@ -50,7 +50,7 @@ class Alerting:
         """Return the world of one user's rotation, which remembers the keys that it lists."""
         if self._settings.alerts is None:
             return world
-        from twokey.planning.windows import ListsKeys
+        from twokey.fleet.listed_keys import ListsKeys
 
         lists = ListsKeys(world.iam)
         with self._lock:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from twokey.core.events import Listener
-    from twokey.core.ports import Iam
     from twokey.fleet.alerting import Alerting
     from twokey.fleet.auditing import Auditing
     from twokey.fleet.roster import Job
@@ -49,6 +48,7 @@ def previewing(
 ) -> Callable[[Job, Listener], Preview]:
     """Return what says what ``rotate`` would do for one user, with warnings about windows. ``decide``: see above."""
     from twokey.fleet import pool
+    from twokey.fleet.listed_keys import ListsKeys
     from twokey.planning import decision, windows
     from twokey.rotation.preview import preview
 
@@ -56,9 +56,9 @@ def previewing(
 
     def one(job: Job, _listener: Listener) -> Preview:
         world = run.world(job)
-        iam = windows.ListsKeys(world.iam)
+        iam = ListsKeys(world.iam)
         how = decide(job) if decide else decision.plan
-        found = preview(job.user, job.policy, replace(world, iam=cast("Iam", iam)), overrides, how)
+        found = preview(job.user, job.policy, replace(world, iam=iam), overrides, how)
         due, now = found.result.next_due, world.clock.now()
         problems = (
             *windows.broken(iam.listed, job.policy, now),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from twokey.core import durations, timestamps
 
@@ -75,19 +75,3 @@ def _next_rotation(next_due: datetime, policy: RotationPolicy, now: datetime, sc
     committed = next_due - policy.period + policy.slack
     runs = math.ceil((max(next_due, now) - committed) / schedule)
     return max(next_due, now, committed + runs * schedule - policy.slack)
-
-
-class ListsKeys:
-    """IAM for one user's plan, which remembers the keys that were listed last."""
-
-    def __init__(self, iam: Any) -> None:
-        self._iam = iam
-        self.listed: tuple[AccessKey, ...] = ()
-
-    def keys(self, user: str) -> tuple[AccessKey, ...]:
-        """List a user's keys."""
-        self.listed = self._iam.keys(user)
-        return self.listed
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._iam, name)
