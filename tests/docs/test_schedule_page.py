@@ -31,6 +31,7 @@ UNITS = {file.name: file.read_text(encoding="utf-8") for file in sorted((DEPLOY 
 TOOLS = pages.ROOT / ".venv-deploy" / "bin"
 CONTAINERFILE = (DEPLOY / "container" / "Containerfile").read_text(encoding="utf-8")
 DAY = 86_400
+ACCOUNT = "123456789012"
 
 
 def needs(tool: str) -> pytest.MarkDecorator:
@@ -134,8 +135,8 @@ def test_the_script(tmp_path: Path) -> None:
         assert done.returncode == 3
         ended = [json.loads(line) for line in done.stdout.splitlines()]
         assert [(entry["user"], entry["outcome"]) for entry in ended] == [("ci", "rotated"), ("site", "refused")]
-        assert "site: refused (cannot_attribute)" in done.stderr
-        assert "ci" not in done.stderr
+        assert f"{ended[1]['account']}/site: refused (cannot_attribute)" in done.stderr
+        assert "/ci" not in done.stderr
         aws.client("iam").delete_access_key(UserName="site", AccessKeyId=aws.keys("site")[0][0])
         done = run(example())
         assert (done.returncode, len(done.stdout.splitlines()), done.stderr) == (0, 2, "")
@@ -162,10 +163,16 @@ def test_the_codes_are_those_of_the_reference() -> None:
 
 @needs("jq")
 def test_the_filter_for_status() -> None:
-    """It names who needs attention, and nobody else."""
+    """It names who needs attention with its account, and nobody else."""
     (block,) = (text for text in SHELL if "twokey status" in text)
     (query,) = re.findall(r"jq -r '(.+?)'$", block, re.DOTALL | re.MULTILINE)
-    good = {"readable": True, "problems": [], "next_due": "2999-01-01T00:00:00Z", "next": "due in 14d"}
+    good = {
+        "readable": True,
+        "problems": [],
+        "next_due": "2999-01-01T00:00:00Z",
+        "next": "due in 14d",
+        "account": ACCOUNT,
+    }
     users = [
         {"user": "good", **good},
         {"user": "new", **good, "next_due": None},
@@ -176,8 +183,9 @@ def test_the_filter_for_status() -> None:
     printed = subprocess.run(
         ["jq", "-r", query], input=json.dumps({"users": users}), capture_output=True, text=True, check=True
     ).stdout
-    assert [line.partition(":")[0] for line in printed.splitlines()] == ["unreadable", "refused", "late"]
-    assert "late: due now" in printed
+    shown = [line.partition(":")[0] for line in printed.splitlines()]
+    assert shown == [f"{ACCOUNT}/{name}" for name in ("unreadable", "refused", "late")]
+    assert "/late: due now" in printed
 
 
 # systemd

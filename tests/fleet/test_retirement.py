@@ -10,20 +10,22 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from fleet.test_roster import ONE, OTHER, job
-from twokey.core.errors import AccessDenied, BadCredentials, ServiceError
+from twokey.core import accounts
+from twokey.core.errors import AccessDenied, BadCredentials, Failed, ServiceError
 from twokey.core.journal import Journal
 from twokey.core.model import UserKey
 from twokey.core.reasons import Outcome, Reason
 from twokey.fleet.lookup import no_result
 from twokey.fleet.retirement import AT_A_TIME, FEW, refuse_unknown
 from twokey.fleet.roster import Job, Roster
+from twokey.fleet.rosters import account_failed
 from twokey.fleet.run import Run
+from twokey.rotation.results import Result
 from twokey.testing.stores import AT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from twokey.rotation.results import Result
     from twokey.rotation.world import World
 
 WRONG = "AKIAIOSFODNN7EXAMPLE"
@@ -115,6 +117,16 @@ def test_users_whose_keys_are_not_known_are_named() -> None:
     )
     assert why(Account({"a": DENIED, "b": DENIED}), replace(roster, failed=()), WRONG) == (
         f"--retire names {WRONG}, but no key could be listed. The keys of a, b could not be read. {REMEDY}"
+    )
+
+
+def test_users_of_several_accounts_whose_keys_are_not_known_are_named_with_their_accounts() -> None:
+    gone = Result(job(OTHER).user, Outcome.FAILED, Reason.ERROR, "The name of the user does not fit the service.")
+    closed = account_failed(accounts.Account("3" * 12, "site"), Failed("It is closed."))
+    missing = no_result("x", "There is no IAM user x.")
+    roster = Roster((job(ONE),), failed=(gone, closed, missing))
+    assert f" The keys of {ONE}, {OTHER}, {'3' * 12}, x could not be read. " in why(
+        Account({"ci": DENIED}), roster, WRONG
     )
 
 

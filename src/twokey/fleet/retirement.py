@@ -66,10 +66,10 @@ def _recorded(world: World) -> set[str]:
 def _message(
     unknown: Sequence[str], jobs: Sequence[Job], listed: Sequence[Sequence[str] | None], roster: Roster
 ) -> str:
-    named = Names(job.user.key for job in jobs)
-    unread = [named(job.user.key) for job, keys in zip(jobs, listed, strict=True) if keys is None]
-    unread += [result.user.name for result in roster.failed]
-    why = f" The keys of {', '.join(unread)} could not be read." if unread else ""
+    failed = [result.user.key for result in roster.failed]
+    named = Names((*(job.user.key for job in jobs), *failed))
+    unread = [job.user.key for job, keys in zip(jobs, listed, strict=True) if keys is None] + failed
+    why = f" The keys of {', '.join(map(named, unread))} could not be read." if unread else ""
     remedy = "Check the id, select its user, or leave --retire out. Nothing was changed."
     return f"--retire names {', '.join(unknown)}, but {_theirs(jobs, listed, named)}.{why} {remedy}"
 

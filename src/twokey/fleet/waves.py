@@ -169,7 +169,7 @@ def message(tally: Tally, results: Sequence[object]) -> memoryview:
 
 def not_begun(job: Job, tally: Tally) -> Result:
     """Return the result of a user of a wave that was stopped before this user began."""
-    return _refused(job, f"{job.user.name} was not begun: {_why(tally)}")
+    return _refused(job, f"This user was not begun: {_why(tally)}")
 
 
 def accounts_not_begun(jobs: Sequence[Job], tally: Tally) -> list[Result]:
