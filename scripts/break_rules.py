@@ -669,6 +669,13 @@ RULES = (
         (f"{REVOKE}::test_twokey_s_own_key_is_refused_and_nothing_is_changed",),
     ),
     Rule(
+        "revocation: a leaked key of twokey's own account is not taken for one of a user of that name elsewhere",
+        "cli/revoke_run.py",
+        "        if self.first and self.first.owners:",
+        "        if False:",
+        ("tests/fleet/test_accounts.py::TestRevoke",),
+    ),
+    Rule(
         "revocation of all: nothing but the leaked keys is requested of IAM until they are Inactive",
         "fleet/revoking_all.py",
         "    unknown = [name for name in users if request.both or not _holds(found.get(name))]",

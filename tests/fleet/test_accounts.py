@@ -305,11 +305,46 @@ class TestRevoke:
         ran = twokey("revoke", *target, "--yes", "--keep-sessions", "--json")
         result = found(ran)[OTHER, "ci"]
         assert result["outcome"] == "revoked", ran.out
-        states = {key_id: status for key_id, status, _ in fleet.aws.keys("ci", OTHER)}
-        assert states[leaked] == "Inactive"
+        assert fleet.states(OTHER)[leaked] == "Inactive"
         assert fleet.held(OTHER) == result["current"] != leaked
         assert fleet.ids(ONE) == others
         assert fleet.held(ONE) == others[-1]
+
+    @pytest.mark.parametrize("more", [(), ("--account", "other")])
+    @pytest.mark.parametrize("listed", [LIST, f'{{list: [{{id: "{OTHER}", name: other, role: {ROLE}}}]}}'])
+    def test_takes_a_key_of_twokeys_own_account_for_none_of_a_user_of_that_name_elsewhere(
+        self, fleet: Fleet, leaked: str, listed: str, more: tuple[str, ...]
+    ) -> None:
+        """It is Inactive before the account that the run works in is chosen."""
+        fleet.configure(listed)
+        own = fleet.user(HOME, "ci")[1].access_key_id
+        before = {account: fleet.states(account) for account in (ONE, OTHER)}
+        ran = twokey("revoke", own, *more, "--yes", "--json")
+        assert ran.code == 1
+        [(whose, result)] = found(ran).items()
+        assert (whose, result["outcome"]) == ((HOME, "ci"), "contained")
+        assert [one["key"] for one in result["contained"]] == [own]
+        assert "No entry of the configuration covers the user ci." in result["message"]
+        assert [one["role"] for one in result["sessions"]] == [f"arn:aws:iam::{HOME}:user/machine-users/ci"]
+        assert fleet.states(HOME)[own] == "Inactive"
+        assert {account: fleet.states(account) for account in (ONE, OTHER)} == before
+        assert leaked == fleet.held(OTHER)
+
+    def test_replaces_a_key_of_twokeys_own_account_unless_the_operator_leaves_that_out(
+        self, fleet: Fleet, leaked: str
+    ) -> None:
+        fleet.configure(f'{{list: [{{id: "{HOME}", name: home}}, {LIST.partition("[")[2]}')
+        own = fleet.user(HOME, "ci")[1].access_key_id
+        ran = twokey("revoke", own, "--account", "other", "--yes", "--json")
+        result = found(ran)[HOME, "ci"]
+        assert (ran.code, result["outcome"], fleet.held(HOME)) == (1, "contained", own)
+        assert f"--account leaves out the account home ({HOME}), which the leaked key belongs to." in result["message"]
+        ran = twokey("revoke", own, leaked, "--yes", "--json")
+        results = found(ran)
+        assert (ran.code, results[HOME, "ci"]["outcome"]) == (1, "revoked")
+        assert fleet.held(HOME) == results[HOME, "ci"]["current"] != own
+        assert f"By its id, the key belongs to account {OTHER}." in results["", ""]["message"]
+        assert fleet.states(OTHER)[leaked] == "Active"
 
     @pytest.mark.parametrize("what", [("ci", "--yes"), ("--all", "--yes"), ("--lift",)])
     def test_names_the_command_for_each_account_where_that_is_not_clear(
@@ -342,8 +377,7 @@ class TestRevoke:
         assert ran.code == 1
         assert "ci: contained" in ran.out
         assert "Enable eu-central-1 in the account" in ran.out
-        states = {key_id: status for key_id, status, _ in fleet.aws.keys("ci", OTHER)}
-        assert states[leaked] == "Inactive"
+        assert fleet.states(OTHER)[leaked] == "Inactive"
 
     def test_says_that_nothing_was_changed_where_the_role_cannot_be_assumed(self, fleet: Fleet, leaked: str) -> None:
         iam = fleet.aws.client("iam", fleet.aws.admin_of(OTHER))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.store_faults import denied
-from twokey.aws import sts
+from twokey.aws import organizations, sts
 from twokey.aws.clients import Clients
 from twokey.aws.member import MemberClients
 from twokey.config.account_settings import AccountSettings, OrganizationSettings
@@ -58,6 +58,12 @@ class TestTheAccounts:
         assert run.selections((of_all, of_one), LISTED[1]) == [of_all, of_one]
         assert run.selections((of_all, of_one), LISTED[2]) == [of_all]
         assert run.selections((of_all, of_one), Account(HOME)) == []
+
+    def test_have_no_entries_where_the_operator_leaves_them_out_and_that_is_said(self) -> None:
+        run = accounts(AccountSettings(LISTED, only=CHOICES))
+        assert run.selections((), LISTED[1]) == run.selections((), Account(HOME)) == []
+        with pytest.raises(UsageError, match=rf"^--account leaves out the account a2 \({LISTED[2].id}\), which "):
+            run.selections((), LISTED[2])
 
     @pytest.mark.parametrize("region", ["", "eu-central-1"])
     def test_have_no_user_with_the_store_of_another_in_twokeys_own(
@@ -116,6 +122,31 @@ class TestTheAccountOfACommandThatWorksInOne:
             accounts(AccountSettings(LISTED[:count])).one(["ci"], "for {}".format)
         commands = "; ".join(f"for {one.id}" for one in LISTED[:10])
         assert caught.value.remedy == f"Run it for each of them: {commands}{more}."
+
+
+class TestTwokeysOwnAccount:
+    @pytest.fixture(autouse=True)
+    def _runs_at_home(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sts.Sts, "caller", lambda _self: (HOME, f"arn:aws:iam::{HOME}:user/twokey"))
+
+    def test_is_that_of_the_configuration_whatever_the_operator_selects(self) -> None:
+        home = Account(HOME, "home", roles=(ROLE,))
+        assert accounts(AccountSettings((*LISTED, home), only=CHOICES)).own() == home
+
+    def test_is_known_by_its_id_where_the_configuration_does_not_have_it(self) -> None:
+        assert accounts(AccountSettings(LISTED)).own() == Account(HOME)
+
+    def test_is_known_by_its_id_where_the_organization_cannot_be_read_which_its_entries_say(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(*_: object, **__: object) -> None:
+            raise AccessDenied("organizations:ListAccounts", "the organization")
+
+        monkeypatch.setattr(organizations.Organization, "accounts", refuse)
+        run = accounts(AccountSettings(organization=OrganizationSettings(ROLE)))
+        assert run.own() == Account(HOME)
+        with pytest.raises(AccessDenied):
+            run.selections((), run.own())
 
 
 class Organization:

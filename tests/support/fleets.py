@@ -68,3 +68,7 @@ class Fleet:
     def ids(self, account: str, user: str = "ci") -> list[str]:
         """Return the ids of a user's keys, oldest first."""
         return [key_id for key_id, _, _ in self.aws.keys(user, account)]
+
+    def states(self, account: str, user: str = "ci") -> dict[str, str]:
+        """Return whether each of a user's keys is ``Active`` or ``Inactive``, by its id."""
+        return {key_id: status for key_id, status, _ in self.aws.keys(user, account)}

@@ -113,8 +113,15 @@ class Revoking:
         self.audit = audit
 
     def _enter(self, runtime: Runtime) -> None:
-        """Work in the account of the leaked keys, where the configuration has several."""
-        if runtime.accounts:
+        """Work in the account of the leaked keys, where the configuration has several.
+
+        IAM of twokey's own account has found the users of the keys that are Inactive already, so it is theirs.
+        """
+        if runtime.accounts is None:
+            return
+        if self.first and self.first.owners:
+            runtime.enter(runtime.accounts.own())
+        else:
             runtime.enter(runtime.accounts.one(self.request.targets, self._command))
 
     def _command(self, account: str) -> str:

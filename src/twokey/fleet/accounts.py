@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from twokey.config import shared_stores
 from twokey.core.accounts import Account, chosen
-from twokey.core.errors import Failed, ServiceRejected, UsageError
+from twokey.core.errors import Failed, ServiceRejected, TwokeyError, UsageError
 from twokey.core.model import account_of
 from twokey.fleet.first import KEY_ID
 
@@ -128,8 +128,18 @@ class Accounts:
         return self._members[account_id]
 
     def selections(self, selections: Sequence[Selection], account: Account) -> list[Selection]:
-        """Return the entries that are about an account; none where it is not one of the configuration."""
-        return [one for one in selections if account in self.known and one.is_for(account)]
+        """Return the entries that are about an account; none where it is not one of the configuration.
+
+        Raises ``UsageError`` where it is one, and the operator has selected others.
+        """
+        if account not in self.known:
+            return []
+        if account not in self.selected:
+            raise UsageError(
+                f"--account leaves out the account {account}, which the leaked key belongs to.",
+                remedy="Leave --account out.",
+            )
+        return [one for one in selections if one.is_for(account)]
 
     def check_stores(self, selections: Sequence[Selection]) -> None:
         """Raise ``UsageError`` where users of twokey's own account and of another would meet in one store.
@@ -163,6 +173,17 @@ class Accounts:
                 remedy="Run twokey with credentials of that account, or add it below accounts: in twokey.yaml.",
             )
         return found[0] if found else Account(wanted)
+
+    def own(self) -> Account:
+        """Return the account that twokey runs in, as the configuration has it.
+
+        Where that cannot be read, it is known by its id alone: what is wrong is raised by ``selections``.
+        """
+        try:
+            known = self.known
+        except TwokeyError:
+            known = ()
+        return next((account for account in known if account.id == self.home), Account(self.home))
 
     def _member(self, account: Account) -> Member:
         from twokey.aws.member import MemberClients

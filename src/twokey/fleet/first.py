@@ -39,7 +39,10 @@ class Request:
 
 @dataclass(slots=True)
 class First:
-    """The connection to AWS, and which keys it was used to make Inactive already: their users, and since when."""
+    """The connection to AWS, and which keys it was used to make Inactive already: their users, and since when.
+
+    It is to the account that twokey runs in, so the users are of that account.
+    """
 
     clients: Clients
     iam: Iam

@@ -38,7 +38,11 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Leaks:
-    """The leaked keys of each user, as far as they were found; ``ended`` has the results that are final already."""
+    """The leaked keys of each user, as far as they were found; ``ended`` has the results that are final already.
+
+    A revocation works in one account. Which that is may be unknown until the keys are Inactive, since IAM responds with
+    the name of a key's user alone: so users are keyed by name.
+    """
 
     request: Request
     keys: dict[str, list[str]] = field(default_factory=dict)
