@@ -24,10 +24,10 @@ class TestHelp:
         assert any(line.endswith("Print this help and exit.") for line in lines)
 
 
-def test_says_once_what_a_dry_run_is_and_what_aws_calls_last() -> None:
+def test_says_once_what_a_dry_run_is_and_what_secrets_manager_calls_last() -> None:
     ran = twokey("--help")
     assert ran.out.count("(dry run)") == 1
-    assert " ".join(ran.out.split()).count("LAST (AWS: previous)") == 1
+    assert " ".join(ran.out.split()).count("LAST (Secrets Manager: AWSPREVIOUS)") == 1
 
 
 def test_the_summary_of_a_command_begins_its_own_help() -> None:

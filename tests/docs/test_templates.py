@@ -50,7 +50,7 @@ def fields(name: str) -> dict[str, dict[str, Any]]:
 
 
 def test_the_forms_are_there() -> None:
-    assert FORMS == ["bug_report.yml", "feature_request.yml", "new_destination.yml"]
+    assert FORMS == ["bug_report.yml", "feature_request.yml", "new_destination.yml", "private_channel.yml"]
 
 
 @pytest.mark.parametrize("name", FORMS)
@@ -128,6 +128,13 @@ def test_each_form_begins_with_a_warning(name: str) -> None:
     first = read(name)["body"][0]
     assert first["type"] == "markdown"
     assert "Never paste a secret here" in first["attributes"]["value"]
+
+
+def test_who_asks_for_a_private_channel_can_write_no_detail() -> None:
+    """An issue is public, so this form has no field for text; the security policy names it."""
+    form = "private_channel.yml"
+    assert {element["type"] for element in fields(form).values()} == {"checkboxes"}
+    assert f"**{read(form)['name']}**" in (pages.ROOT / "SECURITY.md").read_text(encoding="utf-8")
 
 
 def test_a_bug_report_offers_every_kind_of_destination() -> None:

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PAGE = consoles.ROOT / "docs" / "tutorial" / "first-rotation.md"
-KILLED = {"twokey rotate deploy --force -v 2> steps.log &": "create done"}
+KILLED = {
+    "twokey rotate deploy --force -v 2> steps.log & run=$!; "
+    "until grep -qs 'create done' steps.log; do sleep 0.1; done; kill -9 $run": "create done"
+}
 
 
 @pytest.mark.first

@@ -44,7 +44,7 @@ LONGEST = 600
 def command() -> int:
     """Watch a whole cycle on a built-in AWS emulator; no setup.
 
-    Takes 15 to 30 seconds, needs no AWS account and no network, and leaves nothing behind. Every command shown is
+    Takes 15 to 40 seconds, needs no AWS account and no network, and leaves nothing behind. Every command shown is
     executed, as a process of its own.
     """
     from twokey.emulator import Emulator

@@ -27,7 +27,7 @@ COMMANDS = {
     "audit": "Show every key of the account, and which rules it breaks.",
     "trace": "Show whose a key is, who used it, and what they may have left behind.",
     "report": "Show results of audit as one HTML page, with a history.",
-    "revoke": "Stop a leaked key at once, and replace it everywhere.",
+    "revoke": "Stop a leaked key at once, and replace it if IAM has room for another key.",
     "adopt": "Show users that were managed outside twokey, and take them over.",
     "move-store": "Move users to another store, and keep every guarantee to their jobs.",
     "exec": "Run a command with credentials that survive every rotation.",
@@ -103,8 +103,8 @@ class Commands(Group):
 def cli() -> None:
     """Rotate the access keys of AWS IAM machine users without breaking the jobs that use them.
 
-    Each user has two keys: CURRENT, which the store holds, and LAST (AWS: previous), which jobs in flight may still
-    use.
+    Each user has two keys: CURRENT, which the store holds, and LAST (Secrets Manager: AWSPREVIOUS), which jobs in
+    flight may still use.
 
     Credentials and region come from where the AWS SDKs look. Exit codes: 0 done or nothing due, 1 failed, 2 usage or
     configuration error, 3 refused: the operator must act.

@@ -72,11 +72,13 @@ def command(
     verbose: bool,
     **parameters: Any,
 ) -> int:
-    """Stop a leaked key at once, and replace it everywhere.
+    """Stop a leaked key at once, and replace it if IAM has room for another key.
 
     The leaked key is made Inactive before anything else; twokey never makes it Active again. Then another key is
-    created, verified, stored and delivered. Where LAST has leaked, CURRENT stays. The leaked key is kept, Inactive,
-    because it is evidence; --delete and --keep remove it. Jobs fail from the first step until they read the new key.
+    created, verified, stored and delivered. IAM allows two keys: if jobs may still use LAST, there is no room for
+    another one until --delete deletes the leaked key. Where LAST has leaked, CURRENT stays. The leaked key is kept,
+    Inactive, because it is evidence; --delete and --keep remove it. Jobs fail from the first step until they read
+    the new key.
 
     Sessions outlive the key that made them. A policy on the user, and on every role that the user can assume, ends
     their sessions, including those of other users of these roles. --lift removes the policies again.
