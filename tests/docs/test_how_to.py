@@ -263,7 +263,7 @@ def policy() -> str:
 def test_permissions_are_those_that_the_code_declares() -> None:
     """The page allows what is declared beside the code for URLs without creation options, neither more nor less.
 
-    What only the audit uses is not for the rotator.
+    What only the audit uses is not for the rotator, and what only a soak needs not for this one, which has none.
     """
     allowed = [action for statement in json.loads(policy())["Statement"] for action in statement["Action"]]
     declared = [
@@ -271,6 +271,7 @@ def test_permissions_are_those_that_the_code_declares() -> None:
         for name, actions in iam.PERMISSIONS.items()
         if name not in ("account", "report", "sessions")
         for action in actions
+        if action != "iam:UpdateAccessKey"
     ]
     needed = [
         one

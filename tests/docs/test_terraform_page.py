@@ -73,6 +73,22 @@ def test_the_policy_is_the_same_everywhere() -> None:
     assert sorted([*listed, "secretsmanager:CreateSecret"]) == sorted(allowed)
 
 
+def test_the_policy_is_what_twokey_prints_and_reads_users_by_name(tmp_path: Path) -> None:
+    """``policy rotator`` leaves out ``iam:GetUser`` for users that are selected by a path."""
+    (configuration,) = pages.blocks(PAGE, "yaml")
+    (tmp_path / "twokey.yaml").write_text(configuration, encoding="utf-8")
+    place = ("--account", "123456789012", "--region", "eu-central-1")
+    principal = ("--principal", "arn:aws:iam::123456789012:role/twokey")
+    ran = twokey("policy", "rotator", "--quiet", "--config", str(tmp_path / "twokey.yaml"), *place, *principal)
+    printed = {action for one in json.loads(ran.out)["Statement"] for action in _listed(one["Action"])}
+    (policy,) = pages.blocks(OTHER_POLICY, "json")
+    assert printed | {"iam:GetUser"} == {action for one in json.loads(policy)["Statement"] for action in one["Action"]}
+
+
+def _listed(actions: str | list[str]) -> list[str]:
+    return [actions] if isinstance(actions, str) else actions
+
+
 @needs_terraform
 @pytest.mark.first
 def test_keys_leave_the_state_and_go_on_working(tmp_path: Path) -> None:
@@ -156,7 +172,7 @@ def suffices(aws: Emulator, folder: Path) -> None:
     key = aws.make_user("rotator", path="/", keys=1)[0]
     aws.client("iam").put_user_policy(UserName="rotator", PolicyName="twokey", PolicyDocument=text)
     aws.clear_requests()
-    for command in (("rotate", "--force", "--ignore-last-use"), ("status",)):
+    for command in (("rotate", "--force", "--ignore-last-use"), ("status",), ("rotate", "ci")):
         subprocess.run(
             [forked.programs() / "twokey", *command, *STORE],
             cwd=folder,
