@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 RULES = {
     "TK731": Rule("critical", "A Terraform file has the secret of an Active key"),
-    "TK732": Rule("high", "A Terraform file has a secret beside a key id that is not Active in this account"),
+    "TK732": Rule("high", "A Terraform file has a secret beside a key ID that is not Active in this account"),
     "TK733": Rule("medium", "Terraform manages an Active key, and would delete it with the resource"),
 }
 """The rules about Terraform's files."""

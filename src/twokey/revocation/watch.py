@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 RULES = {
     "TK801": Rule("critical", "The secret of a key of this account is in a file or a repository"),
-    "TK802": Rule("low", "The id of an Active key is in a file or a repository, without a secret beside it"),
+    "TK802": Rule("low", "The ID of an Active key is in a file or a repository, without a secret beside it"),
     "TK803": Rule("medium", "A temporary key of this account is in a file or a repository, with a secret beside it"),
     "TK811": Rule("critical", "AWS has put a user with an Active key under quarantine"),
     "TK812": Rule("low", "A user without an Active key is still under AWS's quarantine"),
