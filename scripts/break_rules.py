@@ -608,8 +608,8 @@ RULES = (
     Rule(
         "sessions: the second of the cut-off counts",
         "revocation/token_policies.py",
-        "return moment if not moment.microsecond else moment.replace(microsecond=0) + RESOLUTION",
-        "return moment.replace(microsecond=0)",
+        "    at = next_second(cutoff)\n",
+        "    at = cutoff.replace(microsecond=0)\n",
         SESSIONS,
     ),
     Rule(

@@ -106,6 +106,11 @@ def test_a_verification_that_proves_nothing_is_refused(rules: dict[str, object],
     assert str(refused.value) == message
 
 
+def test_the_shortest_verification_has_one_second_more_than_it_can_succeed_in() -> None:
+    rules = Verification(successes=3, interval=10 * SECOND, regions=("eu-central-1",))
+    assert rules.shortest == Verification(3, 10 * SECOND, 21 * SECOND, ("eu-central-1",))
+
+
 def test_rounds_of_a_verification_may_follow_at_once() -> None:
     assert Verification(interval=timedelta(0)).least == timedelta(0)
 

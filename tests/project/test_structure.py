@@ -188,6 +188,11 @@ class TestTheOutside:
         if package(module) != "emulator":
             assert "os.environ" not in MODULES[module].read_text(encoding="utf-8")
 
+    def test_time_stamps_are_written_in_one_module(self) -> None:
+        """CloudTrail's records, which are only read, have this form and two others."""
+        formats = {name for name in MODULES if any("%SZ" in text for _, text in source(name).texts)}
+        assert formats == {"twokey.core.timestamps", "twokey.aws.cloudtrail"}
+
     @pytest.mark.skipif(os.environ.get("HYPOTHESIS_PROFILE") == "explore", reason="asked to explore")
     def test_what_hypothesis_draws_depends_on_no_module_that_is_imported(self) -> None:
         drawn = providers._get_local_constants()

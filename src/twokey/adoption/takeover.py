@@ -273,7 +273,7 @@ class _Takeover:
         rules, world = self._policy.verification, self._world
         key = self._observation.key(credential.access_key_id) if self._observation else None
         if key is not None and world.clock.now() - key.created > YOUNG:
-            rules = replace(rules, timeout=rules.least + timedelta(seconds=1))
+            rules = rules.shortest
         try:
             with self._reporter.effect("verify", credential.access_key_id):
                 verify(credential, self._user, rules, world.sts, world.clock, still_ours)

@@ -95,7 +95,11 @@ class MemberClients(Clients):
         return self._signer
 
     def _current(self) -> SessionCredential:
-        """Return a session that has not ended; one thread renews it for all."""
+        """Return a session that has not ended; one thread renews it for all.
+
+        A failed renewal counts only once the session has ended, for it begins a quarter of an hour before that. A
+        ``RenewableToken`` raises the failure at once: it renews its one text in the last minute, for a single service.
+        """
         held = self._held
         if held is not None and self._left(held) > RENEWED:
             return held

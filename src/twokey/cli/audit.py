@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from twokey.cli.audit_formats import FORMATS, JSON, text_of
+from twokey.cli.fail_on import FAIL_ON, exit_code
 from twokey.cli.help import Command, epilog
 from twokey.cli.options import ACCOUNT, DEFAULT_CONFIG, configuration
 from twokey.core.errors import UsageError
@@ -15,6 +16,7 @@ from twokey.core.errors import UsageError
 if TYPE_CHECKING:
     from twokey.fleet.runtime import Runtime
     from twokey.http.client import Http
+    from twokey.permissions.findings import Severity
     from twokey.reports.audit import Audit
 
 
@@ -39,11 +41,7 @@ if TYPE_CHECKING:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--output", "-o", metavar="FILE", help="Write to this file instead of stdout.")
-@click.option(
-    "--fail-on",
-    type=click.Choice(["low", "medium", "high", "critical"]),
-    help="Exit with 4 if a finding is at least this severe.",
-)
+@FAIL_ON
 @click.option("--ids", is_flag=True, help="Show the id of every key: one more request for each user with keys.")
 @click.option(
     "--max-age",
@@ -87,7 +85,7 @@ def command(
     as_format: str,
     as_json: bool,
     output: str | None,
-    fail_on: str | None,
+    fail_on: Severity | None,
     ids: bool,
     max_age: str,
     within: str,
@@ -134,7 +132,7 @@ def command(
         from twokey.reports.push_gateway import push
 
         push(gateway, result)
-    return _code(result, fail_on)
+    return exit_code((one.severity for one in result.findings), fail_on, complete=result.complete)
 
 
 def _gateway(url: str | None, runtime: Runtime) -> Http | None:
@@ -186,13 +184,3 @@ def _show(result: Audit, text: str | None, as_format: str, *, to_file: bool, qui
     for warning in result.warnings:
         terminal.tell(f"Warning: {warning}")
     terminal.tell(audit_view.summary(result))
-
-
-def _code(result: Audit, fail_on: str | None) -> int:
-    from twokey.core.errors import ExitCode
-    from twokey.permissions.findings import SEVERITIES
-
-    severe = SEVERITIES[SEVERITIES.index(fail_on) :] if fail_on in SEVERITIES else ()
-    if any(finding.severity in severe for finding in result.findings):
-        return ExitCode.FOUND
-    return ExitCode.DONE if result.complete else ExitCode.FAILED

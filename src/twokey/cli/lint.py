@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from twokey.cli.fail_on import FAIL_ON, exit_code
 from twokey.cli.help import Command, epilog
 from twokey.cli.options import DEFAULT_CONFIG, configuration
 from twokey.core.errors import UsageError
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from twokey.config.settings import Settings
     from twokey.permissions.account import Account, Principal
-    from twokey.permissions.findings import Finding
+    from twokey.permissions.findings import Finding, Severity
 
 _COLOURS = {"critical": "bold red", "high": "red", "medium": "yellow", "low": ""}
 
@@ -42,13 +43,15 @@ _COLOURS = {"critical": "bold red", "high": "red", "medium": "yellow", "low": ""
     help="Print a table, one JSON object, or SARIF 2.1.0.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option(
-    "--fail-on",
-    type=click.Choice(["low", "medium", "high", "critical"]),
-    help="Exit with 4 if a finding is at least this severe.",
-)
+@FAIL_ON
 def command(
-    *, users: tuple[str, ...], path: str | None, config: str | None, as_format: str, as_json: bool, fail_on: str | None
+    *,
+    users: tuple[str, ...],
+    path: str | None,
+    config: str | None,
+    as_format: str,
+    as_json: bool,
+    fail_on: Severity | None,
 ) -> int:
     """Find machine users that can do too much, and roles that trust too many; change nothing.
 
@@ -59,11 +62,9 @@ def command(
 
     from functools import partial
 
-    from twokey.core.errors import ExitCode
     from twokey.fleet import on_aws
     from twokey.fleet.runtime import Runtime
     from twokey.inventory import collect
-    from twokey.permissions.findings import reaches
     from twokey.permissions.lint import lint
 
     if settings and settings.accounts:
@@ -82,7 +83,7 @@ def command(
         on_aws=partial(on_aws.service_of, services=runtime.services),
     )
     _print(findings, "json" if as_json else as_format, config or DEFAULT_CONFIG, len(selected), account)
-    return ExitCode.FOUND if fail_on and any(reaches(one, fail_on) for one in findings) else ExitCode.DONE
+    return exit_code((one.level for one in findings), fail_on)
 
 
 def _selected(account: Account, settings: Settings | None, users: tuple[str, ...], path: str | None) -> list[Principal]:

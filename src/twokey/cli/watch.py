@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from twokey.cli.fail_on import FAIL_ON, exit_code
 from twokey.cli.help import Command, epilog
 from twokey.cli.options import DEFAULT_CONFIG, configuration
 from twokey.core.errors import TwokeyError, UsageError
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
     from twokey.config.settings import Settings
     from twokey.fleet.alerting import Alerting
     from twokey.fleet.watching import Event
+    from twokey.permissions.findings import Severity
     from twokey.reports.documents import WatchDocument
-    from twokey.reports.watch import Finding, Watch
+    from twokey.reports.watch import Finding
 
 _COLOURS = {"critical": "bold red", "high": "red", "medium": "yellow", "low": ""}
 _SHOWN = 5
@@ -61,11 +63,7 @@ _SHOWN = 5
     help="Print a table, one JSON object, or SARIF 2.1.0.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option(
-    "--fail-on",
-    type=click.Choice(["low", "medium", "high", "critical"]),
-    help="Exit with 4 if a finding is at least this severe.",
-)
+@FAIL_ON
 @click.option("--quiet", "-q", is_flag=True, help="Print no notes and no summary on stderr.")
 def command(
     *,
@@ -75,7 +73,7 @@ def command(
     config: str | None,
     as_format: str,
     as_json: bool,
-    fail_on: str | None,
+    fail_on: Severity | None,
     quiet: bool,
 ) -> int:
     """Check once whether keys of the account have leaked; meant for a schedule.
@@ -109,7 +107,7 @@ def command(
     _print(document, "json" if as_json else as_format, config or DEFAULT_CONFIG, quiet=quiet)
     if alerting:
         alerting.leaked(watching.alerts(document))
-    return failed or _code(result, fail_on)
+    return failed or exit_code((one.severity for one in result.findings), fail_on, complete=result.complete)
 
 
 def _alerting(settings: Settings | None) -> Alerting | None:
@@ -176,13 +174,3 @@ def _show(finding: Finding) -> None:
     terminal.draw([[(f"{finding.severity}  {finding.id}  {about}", _COLOURS[finding.severity])]])
     for text in (finding.message, finding.remedy, *(f"Also: {one}" for one in further)):
         terminal.paragraph(text, "  ", "  ")
-
-
-def _code(result: Watch, fail_on: str | None) -> int:
-    from twokey.core.errors import ExitCode
-    from twokey.permissions.findings import SEVERITIES
-
-    severe = SEVERITIES[SEVERITIES.index(fail_on) :] if fail_on in SEVERITIES else ()
-    if any(finding.severity in severe for finding in result.findings):
-        return ExitCode.FOUND
-    return ExitCode.DONE if result.complete else ExitCode.FAILED

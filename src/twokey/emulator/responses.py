@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import uuid
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
+from twokey.core.timestamps import utc, zoned
 from twokey.emulator.wire import Dialect
 
 if TYPE_CHECKING:
@@ -95,8 +96,7 @@ def html_response(status: int) -> Response:
 
 def timestamp(value: datetime) -> str:
     """ISO 8601 in UTC to the second, as IAM and STS write it. A naive value is in UTC, as moto's are."""
-    aware = value if value.tzinfo else value.replace(tzinfo=UTC)
-    return aware.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return utc(zoned(value))
 
 
 def _xml(value: object) -> str:

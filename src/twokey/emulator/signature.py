@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import hmac
-import re
-from datetime import datetime, timedelta
+from datetime import timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from twokey.core.timestamps import compact, of_compact
 from twokey.emulator import errors
 from twokey.emulator.wire import Dialect
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from twokey.aws.sigv4 import SignedPart
     from twokey.emulator.wire import Call, Scope
-
-_TIMESTAMP = "%Y%m%dT%H%M%SZ"
-_TIMESTAMPS = re.compile(r"\d{8}T\d{6}Z", re.ASCII)
 
 
 def check_time(call: Call, now: datetime) -> None:
@@ -28,7 +27,7 @@ def check_time(call: Call, now: datetime) -> None:
     scope = call.scope
     if scope is None:
         raise errors.unsigned(call)
-    signed = _parse(scope.timestamp)
+    signed = of_compact(scope.timestamp)
     if signed is None or scope.timestamp[:8] != scope.date:
         raise errors.wrong_signature(
             call, "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date"
@@ -41,17 +40,8 @@ def check_time(call: Call, now: datetime) -> None:
         raise errors.wrong_time(call, _message("Signature not yet current", signed, "later", now + limit, now, "+"))
 
 
-def _parse(text: str) -> datetime | None:
-    if not _TIMESTAMPS.fullmatch(text):
-        return None
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        return None
-
-
 def _message(problem: str, signed: datetime, relation: str, limit: datetime, now: datetime, sign: str) -> str:
-    first, second, third = (f"{moment:{_TIMESTAMP}}" for moment in (signed, limit, now))
+    first, second, third = (compact(moment) for moment in (signed, limit, now))
     return f"{problem}: {first} is now {relation} than {second} ({third} {sign} 5 min.)"
 
 

@@ -140,7 +140,7 @@ def keeping(folder: Path | None, clients: Clients, command: str) -> Iterator[Kee
     if folder is None:
         yield Keeping(clients, command, None, "")
         return
-    name = f"revoke-{clients.clock.now():%Y%m%dT%H%M%SZ}-{clients.run[:8]}"
+    name = f"revoke-{timestamps.compact(clients.clock.now())}-{clients.run[:8]}"
     _make(folder)
     with ExitStack() as stack:
         as_json, page = (stack.enter_context(ReportFile(folder / f"{name}.{end}", OPTION)) for end in ("json", "md"))

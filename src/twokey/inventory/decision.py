@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from twokey.core.model import AccessKey, CannotTell, Held, LastUse, MachineUser, Observation, Record
+from twokey.core.timestamps import RESOLUTION
 from twokey.planning.assessment import assess
 from twokey.planning.belief import believed
 from twokey.planning.plan import Overrides
@@ -77,7 +78,7 @@ def explained(row: Row, managed: Managed, generated: datetime, now: datetime) ->
     dated.sort(key=lambda pair: pair[0])
     moments = [changed for changed, _ in dated]
     in_order = len(moments) == 1 or (moments[0] < moments[1] and journal.committed - A_ROTATION <= moments[1])
-    if not in_order or _since(journal.committed + timedelta(seconds=1), moments):
+    if not in_order or _since(journal.committed + RESOLUTION, moments):
         return None
     return tuple(
         FoundKey(id_, key.active, changed, key.use) for id_, (changed, key) in zip(expected, dated, strict=True)

@@ -65,8 +65,3 @@ class Finding:
 def order(finding: Finding) -> tuple[int, str, str, str]:
     """Sort findings by severity, the worst first, then by user and id."""
     return -SEVERITIES.index(finding.level), finding.user, finding.id, finding.resource
-
-
-def reaches(finding: Finding, threshold: str) -> bool:
-    """Whether a finding is at least as severe as a threshold."""
-    return SEVERITIES.index(finding.level) >= SEVERITIES.index(threshold)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from twokey.core.timestamps import RESOLUTION, utc
+from twokey.core.timestamps import compact, next_second, of_compact, utc
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,24 +41,16 @@ class Deny:
     cutoff: datetime
 
 
-def whole(moment: datetime) -> datetime:
-    """Round up to a whole second, which is the resolution of ``aws:TokenIssueTime``."""
-    return moment if not moment.microsecond else moment.replace(microsecond=0) + RESOLUTION
-
-
 def deny(cutoff: datetime) -> Deny:
-    """Return the policy for a cut-off."""
-    at = whole(cutoff)
-    return Deny(f"{PREFIX}{at.strftime('%Y%m%dT%H%M%SZ')}", at)
+    """Return the policy for a cut-off, rounded up to a whole second: the resolution of ``aws:TokenIssueTime``."""
+    at = next_second(cutoff)
+    return Deny(f"{PREFIX}{compact(at)}", at)
 
 
 def named(name: str) -> tuple[Deny, ...]:
     """Return the policy of ours that has this name; none for any other name."""
-    try:
-        at = datetime.strptime(name.removeprefix(PREFIX), "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-    except ValueError:
-        return ()
-    return (deny(at),)
+    at = of_compact(name.removeprefix(PREFIX))
+    return (deny(at),) if at else ()
 
 
 def document(one: Deny) -> str:

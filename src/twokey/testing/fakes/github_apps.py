@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from twokey.core.timestamps import utc
 from twokey.testing.fakes.github_bodies import installation, refusal
 from twokey.testing.server import FakeService, ReceivedRequest, Refusal, Reply, route
 
@@ -111,7 +112,7 @@ class Apps(FakeService):
             raise refusal(403, "This installation has been suspended")
         token = f"ghs_{self.tick():036d}"
         self.granted[token] = (found, self.monotonic() + HOUR)
-        end = datetime.fromtimestamp(self.now() + HOUR, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        end = utc(datetime.fromtimestamp(self.now() + HOUR, UTC))
         selection = "all" if found.repositories is None else "selected"
         body = {"token": token, "expires_at": end, "permissions": dict(found.permissions)}
         return Reply(201, {**body, "repository_selection": selection})
