@@ -180,6 +180,8 @@ class TestAPermission:
         both = (permission(type="capability", name="read"), permission(type="capability", name="update"))
         assert phrase(both, on="ci/aws") == "the capabilities read and update on ci/aws"
         mixed = (permission(type="scope", name="api"), permission(type="role", name="Owner"))
+        access = (permission(type="access", name="read"), permission(type="access", name="write"))
+        assert phrase(access) == "read and write access to the locker"
         assert phrase(mixed) == "the scope api and the role Owner on the locker"
         apart = (permission(), permission(resource="hall"))
         assert phrase(apart) == "the permission writer on the locker and the permission writer on the hall"

@@ -245,12 +245,15 @@ def _of_one_grant(permissions: list[Permission], on: str) -> str:
         types = resources.setdefault(permission.resource, {})
         types.setdefault(permission.type, []).append(permission.name)
     return " and ".join(
-        f"{' and '.join(_of_one_type(*named) for named in types.items())} on {on or f'the {resource}'}"
+        f"{' and '.join(_of_one_type(*named) for named in types.items())} "
+        f"{'to' if 'access' in types else 'on'} {on or f'the {resource}'}"
         for resource, types in resources.items()
     )
 
 
 def _of_one_type(word: str, names: list[str]) -> str:
+    if word == "access":
+        return f"{' and '.join(names)} access"
     if len(names) == 1:
         return f"the {word} {names[0]}"
     return f"the {_PLURALS.get(word, f'{word}s')} {', '.join(names[:-1])} and {names[-1]}"

@@ -188,11 +188,31 @@ class TestRequests:
 @pytest.mark.parametrize(
     ("permission", "message", "needed"),
     [
-        ("versions.access", "read the secret ci of site-prd", "secretVersionAdder and viewer on the secret"),
-        ("secrets.get", "read the secret ci of site-prd", "secretVersionAdder and viewer on the secret"),
-        ("versions.add", "write the secret ci of site-prd", "secretVersionAdder and viewer on the secret"),
-        ("secrets.update", "change the secret ci of site-prd", "the permission secretmanager.secrets.update."),
-        ("versions.get", "read the state of the version of the secret", "the permission secretmanager.versions.get."),
+        (
+            "versions.access",
+            "read the secret ci of site-prd",
+            "versions.access and secretmanager.versions.add",
+        ),
+        (
+            "secrets.get",
+            "read the secret ci of site-prd",
+            "versions.access and secretmanager.versions.add",
+        ),
+        (
+            "versions.add",
+            "write the secret ci of site-prd",
+            "versions.access and secretmanager.versions.add",
+        ),
+        (
+            "secrets.update",
+            "change the secret ci of site-prd",
+            "the permission secretmanager.secrets.update on",
+        ),
+        (
+            "versions.get",
+            "read the state of the version of the secret",
+            "the permission secretmanager.versions.get on",
+        ),
     ],
 )
 def test_a_denied_request_is_named_with_what_it_needs(
@@ -215,7 +235,7 @@ def test_a_secret_that_may_not_be_created_is_named(fake: Listening, store: Store
     error = outcome(lambda: store.deliver(fresh_credential()))
     assert isinstance(error, AccessDenied)
     assert "create the secret ci of site-prd" in error.message
-    assert "The token needs the permission secretmanager.secrets.create." in error.remedy
+    assert "The token needs the permission secretmanager.secrets.create on the project." in error.remedy
 
 
 class TestResponses:

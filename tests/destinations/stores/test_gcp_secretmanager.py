@@ -388,12 +388,14 @@ class TestRefusals:
         assert f"secretmanager.{permission} on the secret ci of site-prd" in error.message
 
     @pytest.mark.parametrize("permission", ["versions.access", "secrets.get"])
-    def test_preflight_names_the_roles_where_it_may_not_read(self, fake: Google, store: Store, permission: str) -> None:
+    def test_preflight_names_all_permissions_where_it_may_not_read(
+        self, fake: Google, store: Store, permission: str
+    ) -> None:
         store.deliver(fresh_credential())
         fake.denied.add(permission)
         error = outcome(store.preflight)
         assert isinstance(error, AccessDenied)
-        assert "secretmanager.secretAccessor, secretVersionAdder and viewer" in error.remedy
+        assert "secretmanager.secrets.get, secretmanager.versions.access and secretmanager.versions.add" in error.remedy
 
     def test_a_secret_that_may_not_be_made_names_the_permission(self, fake: Google, store: Store) -> None:
         fake.denied.add("secrets.create")

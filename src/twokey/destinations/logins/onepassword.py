@@ -15,7 +15,7 @@ import msgspec
 from twokey.core.errors import Failed, NotFound, ServiceRejected, UsageError
 from twokey.destinations import connections
 from twokey.destinations.connections import ConnectionKind
-from twokey.destinations.logins.onepassword_service import ServiceAccount, require_sdk
+from twokey.destinations.logins.onepassword_service import ServiceAccount, permission, require_sdk
 from twokey.destinations.sources import Source
 from twokey.http.client import Http
 from twokey.http.messages import Request, Response
@@ -98,7 +98,7 @@ class Connect:
             body=dict(body),
             secret=True,
             idempotent=False,
-            permission=_permission(vault),
+            permission=permission(vault),
         )
 
     def _of(self, vault: str) -> str:
@@ -119,7 +119,7 @@ class Connect:
     def _listed(self, path: str, attribute: str, name: str, description: str, vault: str) -> list[dict[str, Any]]:
         """Return the entries with exactly this name; the filter may be less exact."""
         where = quote(f'{attribute} eq "{name}"', safe="")
-        request = Request("GET", f"{path}?filter={where}", description, mutates=False, permission=_permission(vault))
+        request = Request("GET", f"{path}?filter={where}", description, mutates=False, permission=permission(vault))
         listed = self._http.request(request).json()
         if not isinstance(listed, list):
             raise ServiceRejected(
@@ -131,7 +131,7 @@ class Connect:
     def _whole(self, path: str, item: str, vault: str) -> dict[str, Any]:
         """Return one item with its fields; their values are secrets."""
         request = Request(
-            "GET", path, f"read the item {item}", mutates=False, secret=True, permission=_permission(vault)
+            "GET", path, f"read the item {item}", mutates=False, secret=True, permission=permission(vault)
         )
         found = self._http.request(request).json()
         if not isinstance(found, dict) or "id" not in found:
@@ -142,10 +142,6 @@ class Connect:
         return found
 
 
-def _permission(vault: str) -> str:
-    return f"read and write access to the vault {vault}"
-
-
 def _not_one_vault(vault: str, found: int) -> Failed:
     if found:
         return ServiceRejected(
@@ -154,7 +150,7 @@ def _not_one_vault(vault: str, found: int) -> Failed:
         )
     return NotFound(
         f"1Password Connect lists no vault {vault!r}: it does not exist, or the token has no access to it.",
-        remedy=f"Check its name, and that the token has {_permission(vault)}.",
+        remedy=f"Check its name, and that the token has {permission(vault)}.",
     )
 
 

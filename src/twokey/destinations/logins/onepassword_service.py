@@ -32,6 +32,7 @@ from twokey.core.errors import (
 )
 from twokey.core.secret import Hidden
 from twokey.core.waiting import before_effect
+from twokey.destinations.kind import Permission, phrase
 from twokey.http.messages import Response
 
 if TYPE_CHECKING:
@@ -45,6 +46,16 @@ LONGEST = 40.0
 """Seconds that a call may take: less than a lease, which alone protects a write here."""
 _TYPES = {"STRING": "Text", "CONCEALED": "Concealed"}
 _SERVICE = "1Password"
+PERMISSIONS = (
+    Permission(
+        service=_SERVICE,
+        name="read and write",
+        resource="vault",
+        type="access",
+        uses=("read", "write", "create", "journal"),
+    ),
+)
+"""What a service account needs, and the token of a Connect server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +167,7 @@ class ServiceAccount:
                     raise NotFound(
                         f"{_SERVICE} lists no vault {vault!r}: it does not exist, or the service account has no access "
                         "to it.",
-                        remedy=f"Check its name, and that the service account has {_permission(vault)}.",
+                        remedy=f"Check its name, and that the service account has {permission(vault)}.",
                     )
                 self._vaults[vault] = found[0]
             return self._vaults[vault]
@@ -247,12 +258,10 @@ class ServiceAccount:
             return NotFound(
                 f"{_SERVICE} cannot {description}: it does not exist, or the service account has no access to it.",
                 state=state,
-                remedy=f"Check the name, and that the service account has {_permission(vault)}.",
+                remedy=f"Check the name, and that the service account has {permission(vault)}.",
             )
         if "permission" in text or "forbidden" in text:
-            return AccessDenied(
-                description, _SERVICE, remedy=f"Create a service account that has {_permission(vault)}."
-            )
+            return AccessDenied(description, _SERVICE, remedy=f"Create a service account that has {permission(vault)}.")
         if "unauthorized" in text or "service account token" in text:
             return self._refused_login(problem)
         quoted = "" if mutates else self._quoted(problem)
@@ -269,8 +278,9 @@ class ServiceAccount:
         return f" Its SDK says: {words}" if words else ""
 
 
-def _permission(vault: str) -> str:
-    return f"read and write access to the vault {vault}"
+def permission(vault: str) -> str:
+    """Return what is needed on a vault, as a part of a sentence."""
+    return phrase(PERMISSIONS, on=f"the vault {vault}")
 
 
 def _shown(item: Any) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from twokey.core.secret import Hidden
 from twokey.destinations import connections
 from twokey.destinations.formats import options as formats
 from twokey.destinations.formats.journals import decode_journal, encode_journal
-from twokey.destinations.kind import ConnectionKind, Kind, Permission
+from twokey.destinations.kind import ConnectionKind, Kind, Permission, phrase
 from twokey.destinations.sources import Source
 from twokey.destinations.stores.service_store import ServiceStore, Stored
 from twokey.http.client import Http
@@ -61,8 +61,9 @@ _REFUSALS = {400, 409, 412, 422}
 PERMISSIONS = (
     Permission(
         service="Doppler",
-        name="read and write access",
+        name="read and write",
         resource="config",
+        type="access",
         uses=("read", "write", "create", "journal"),
         grant="service token, or token of a service account",
     ),
@@ -143,7 +144,7 @@ class DopplerSecrets(ServiceStore):
         self._project, _, self._config = address.rest.partition("/")
         self._journal = f"{JOURNAL}{self.format.names[0]}"
         self._names = (*self.format.names, self._journal)
-        self._permission = f"read and write access to the config {address.rest}"
+        self._permission = phrase(PERMISSIONS, on=f"the config {address.rest}")
 
     def preflight(self) -> None:
         """Read the config, and raise for references. Only a write shows whether the token may write."""

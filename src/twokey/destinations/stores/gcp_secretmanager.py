@@ -29,7 +29,7 @@ from twokey.core.model import CannotTell
 from twokey.core.secret import Hidden
 from twokey.destinations import creation_options
 from twokey.destinations.formats import options as formats
-from twokey.destinations.kind import Kind, Permission
+from twokey.destinations.kind import Kind, Permission, phrase
 from twokey.destinations.logins.google import CONNECTION, Google, reasons_of
 from twokey.destinations.stores.service_store import ServiceStore, Stored
 from twokey.http.messages import Request
@@ -52,16 +52,19 @@ LATEST = "latest"
 _TARGET = re.compile(r"(?:[a-z0-9.-]+:)?[a-z0-9-]+/[A-Za-z0-9_-]{1,255}", re.ASCII)
 _ALIAS = re.compile(r"(?!latest$)(?!NEW$)[A-Za-z][A-Za-z0-9_-]{0,62}", re.ASCII)
 _on_secret = partial(Permission, service="Google Secret Manager", resource="secret")
-PERMISSIONS = (
+_ALWAYS = (
     _on_secret(name="secretmanager.secrets.get", uses=("read", "write", "journal")),
     _on_secret(name="secretmanager.versions.access", uses=("read", "write")),
     _on_secret(name="secretmanager.versions.add", uses=("write",)),
-    _on_secret(name="secretmanager.versions.get", uses=("read",), optional=True, condition="the version is disabled"),
-    _on_secret(name="secretmanager.secrets.update", uses=("write", "journal"), condition="a store, or alias="),
-    Permission(
-        service="Google Secret Manager", name="secretmanager.secrets.create", resource="project", uses=("create",)
-    ),
 )
+_STATE = _on_secret(
+    name="secretmanager.versions.get", uses=("read",), optional=True, condition="the version is disabled"
+)
+_UPDATE = _on_secret(name="secretmanager.secrets.update", uses=("write", "journal"), condition="a store, or alias=")
+_CREATE = Permission(
+    service="Google Secret Manager", name="secretmanager.secrets.create", resource="project", uses=("create",)
+)
+PERMISSIONS = (*_ALWAYS, _STATE, _UPDATE, _CREATE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +148,8 @@ class GoogleSecret(ServiceStore):
         if not seen.exists:
             return
         self.check_content(kept)
-        also = ["secretmanager.secrets.update"] if self._alias or seen.journal else []
-        wanted = ["secretmanager.secrets.get", "secretmanager.versions.access", "secretmanager.versions.add", *also]
+        needed = (*_ALWAYS, _UPDATE) if self._alias or seen.journal else _ALWAYS
+        wanted = [one.name for one in needed]
         request = self._request(
             "POST", f"{self._path}:testIamPermissions", "report the permissions of the token", mutates=False
         )
@@ -225,9 +228,8 @@ class GoogleSecret(ServiceStore):
             return 0, "", Hidden()
         if response.status == 400 and "FAILED_PRECONDITION" in reasons_of(response):
             look = self._request("GET", where, f"read the state of the version of {self._target}", mutates=False)
-            found_version = (
-                self._http.request(replace(look, permission="the permission secretmanager.versions.get")).json() or {}
-            )
+            look = replace(look, permission=phrase((replace(_STATE, optional=False),)))
+            found_version = self._http.request(look).json() or {}
             return self._number_in(found_version), str(found_version.get("state", "UNKNOWN")), Hidden()
         if not response.good:
             raise self._http.verdicts.error_of(request, response)
@@ -326,11 +328,15 @@ class GoogleSecret(ServiceStore):
         secret: bool = False,
         idempotent: bool = True,
     ) -> Request:
-        permission = "the roles secretmanager.secretAccessor, secretVersionAdder and viewer on the secret"
-        if method == "PATCH" or "secretId=" in path:
-            permission = f"the permission secretmanager.secrets.{'update' if method == 'PATCH' else 'create'}"
+        needed = (_UPDATE,) if method == "PATCH" else (_CREATE,) if "secretId=" in path else _ALWAYS
         return Request(
-            method, path, description, mutates=mutates, secret=secret, idempotent=idempotent, permission=permission
+            method,
+            path,
+            description,
+            mutates=mutates,
+            secret=secret,
+            idempotent=idempotent,
+            permission=phrase(needed),
         )
 
     def _own(self, revision: object) -> None:

@@ -20,8 +20,9 @@ from twokey.core.errors import Ambiguous, Conflict, ServiceError, ServiceRejecte
 from twokey.core.secret import Hidden
 from twokey.core.waiting import pause
 from twokey.destinations.formats import options as formats
-from twokey.destinations.kind import Kind, Permission
+from twokey.destinations.kind import Kind
 from twokey.destinations.logins.onepassword import CONNECTION
+from twokey.destinations.logins.onepassword_service import PERMISSIONS
 from twokey.destinations.stores.service_store import ServiceStore, Stored
 
 if TYPE_CHECKING:
@@ -49,15 +50,6 @@ NAMES = replace(
 )
 _NAME = r"[^\s/\"'\\](?:[^/\"'\\]*[^\s/\"'\\])?"
 _TARGET = re.compile(rf"{_NAME}/{_NAME}")
-PERMISSIONS = (
-    Permission(
-        service="1Password Connect",
-        name="read and write access",
-        resource="vault",
-        uses=("read", "write", "create", "journal"),
-        grant="Connect token",
-    ),
-)
 
 
 @dataclass(frozen=True, slots=True)
