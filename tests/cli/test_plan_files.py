@@ -277,12 +277,18 @@ class TestUnderTheLease:
     [
         (("plan", "--sign-with", "key.pem"), "--out"),
         (("plan", "--out", "nowhere/plan.json"), "--out: nowhere/plan.json"),
-        (("plan", "--out", "plan.json", "--sign-with", "twokey.yaml"), "--sign-with: twokey.yaml is no Ed25519"),
+        (
+            ("plan", "--out", "plan.json", "--sign-with", "twokey.yaml"),
+            "--sign-with: twokey.yaml: expected an Ed25519 private key",
+        ),
         (("rotate", "--signed-by", "key.pem"), "--signed-by is about the file of --plan."),
         (("rotate", "--plan-max-age", "1d"), "--plan-max-age is about the file of --plan."),
         (("rotate", "--plan", "nowhere.json"), "nowhere.json cannot be read"),
         (("rotate", "--plan", ".", "--plan-max-age", "soon"), "--plan-max-age: 'soon'"),
-        (("rotate", "--plan", ".", "--signed-by", "twokey.yaml"), "--signed-by: twokey.yaml is no Ed25519"),
+        (
+            ("rotate", "--plan", ".", "--signed-by", "twokey.yaml"),
+            "--signed-by: twokey.yaml: expected an Ed25519 public key",
+        ),
     ],
 )
 def test_a_mistake_in_the_options_is_exit_2_and_calls_nothing(

@@ -98,7 +98,7 @@ class TestWhatItRefuses:
     def test_a_file_that_is_no_result(self, folder: Path, text: str) -> None:
         (folder / "wrong.json").write_bytes(text.encode("latin-1"))
         err = self.refused("new.json", "wrong.json")
-        assert err.startswith("Error: wrong.json: it is no result of twokey audit --json")
+        assert err.startswith("Error: wrong.json: expected a result of twokey audit --json")
         assert "Name files that twokey audit --json wrote." in err
 
     def test_a_result_of_a_later_version_of_the_format(self, folder: Path) -> None:

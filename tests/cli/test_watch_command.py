@@ -96,7 +96,10 @@ class TestAFile:
         ran = watch("--scan", "code")
         assert (ran.code, found(ran)) == (0, [])
         assert ran.document["other_accounts"] == {"609629065308": 1}
-        assert f"{gone.access_key_id} is no key of this account, or none any more." in ran.document["notes"]
+        assert (
+            f"This account has no key {gone.access_key_id}: it was deleted, or belongs to another account."
+            in ran.document["notes"]
+        )
         assert "Keys of other accounts, which are no findings here: 609629065308 (1)." in ran.err
 
     def test_whose_key_may_not_be_looked_up_is_unknown_and_not_fine(self, rig: Rig, folder: Path) -> None:

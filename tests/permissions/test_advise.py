@@ -183,7 +183,10 @@ def test_the_steps_come_in_the_order_in_which_nothing_breaks() -> None:
         (("ci",), "The CI system of the user's jobs is not known"),
         (("cj", "--pipeline", ".gitlab-ci.yml"), "There is no IAM user cj"),
         (("ci", "--pipeline", "missing.yml"), "missing.yml cannot be read: No such file or directory."),
-        (("ci", "--pipeline", "other.yml"), "is no pipeline of a CI system that twokey knows"),
+        (
+            ("ci", "--pipeline", "other.yml"),
+            "--pipeline: other.yml: expected the pipeline file of one of these CI systems: GitHub Actions",
+        ),
     ],
 )
 def test_what_is_not_known_is_said(arguments: tuple[str, ...], expected: str) -> None:

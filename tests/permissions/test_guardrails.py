@@ -95,7 +95,7 @@ class TestTheGuardBySourceAddress:
             ("0.0.0.0/0", "allows every address"),
             ("::/0", "allows every address"),
             ("203.0.113.1/24", "has host bits set"),
-            ("example.org", "is no network"),
+            ("example.org", "--allow: expected a network in CIDR notation, got 'example.org'"),
         ],
     )
     def test_of_a_network_that_cannot_be_meant_is_refused(self, network: str, expected: str) -> None:
@@ -190,8 +190,11 @@ machine_users:
     @pytest.mark.parametrize(
         ("change", "expected"),
         [
-            (("reaches: [test]", "reaches: [tset]"), "line 7: `reaches`: `tset` is no tier"),
-            (("reaches: [test]", "reaches: [production]"), "is this tier itself"),
+            (("reaches: [test]", "reaches: [tset]"), "line 7: `reaches`: expected another tier (test), got `tset`."),
+            (
+                ("reaches: [test]", "reaches: [production]"),
+                "line 7: `reaches`: expected another tier (test), got `production`.",
+            ),
             (('    users: ["*"]\n', ""), "line 8: the tier `test` has no user."),
             (("path: /ci/production/", "path: ''"), "line 5"),
             (("reaches: [test]", "reach: [test]"), "line 7: unknown key `reach`; did you mean `reaches`?"),

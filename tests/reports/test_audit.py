@@ -44,7 +44,7 @@ def test_a_document_is_read_back_as_it_was_written() -> None:
 @pytest.mark.parametrize("field", ["generated", "created", "breaks_at"])
 def test_a_moment_beyond_every_calendar_is_no_result(field: str, absurd: str) -> None:
     text = re.sub(rf'"{field}":"[^"]*"', f'"{field}":"{absurd}"', msgspec.json.encode(result()).decode())
-    with pytest.raises(ValueError, match=r"no result of twokey audit --json: it has a moment in the year \d+$"):
+    with pytest.raises(ValueError, match=r"^expected moments in the years 1970 to 9899, got one in the year (1|9999)$"):
         audit.decode(text)
 
 
@@ -56,7 +56,7 @@ def test_a_later_version_of_the_format_is_refused_and_named() -> None:
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"version": 1}', b"\xff"])
 def test_what_is_no_result_is_refused(text: str | bytes) -> None:
-    with pytest.raises(ValueError, match=r"^it is no result of twokey audit --json: "):
+    with pytest.raises(ValueError, match=r"^expected a result of twokey audit --json: "):
         audit.decode(text)
 
 

@@ -101,7 +101,7 @@ class TestAnAlertOfAWebhook:
 
     def test_that_is_none_is_a_mistake(self) -> None:
         for body in (b'{"zen": "x"}', b"[]", b"nonsense"):
-            with pytest.raises(UsageError, match="is no alert of its secret scanning"):
+            with pytest.raises(UsageError, match="expected an alert of GitHub's secret scanning, got another message"):
                 read(webhook(body))
 
 

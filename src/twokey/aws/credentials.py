@@ -67,7 +67,7 @@ def _token_left() -> str:
     token = environment.first_set(("AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"))
     if not token or not environment.variable("AWS_ACCESS_KEY_ID").startswith(_LONG_TERM):
         return ""
-    return f" {token} is set, and AWS_ACCESS_KEY_ID is no key of a session: unset {token} if a session left it."
+    return f" {token} is set, and AWS_ACCESS_KEY_ID is a long-term key: unset {token} if a session left it."
 
 
 def credentials_rejected(code: str, message: str) -> BadCredentials | None:

@@ -132,7 +132,7 @@ def _system(pipeline: str | None, text: str | None, destinations: tuple[str, ...
         system = pipelines.of_file(str(Path(pipeline).absolute())) or pipelines.of_text(text or "")
         if system is None:
             known = ", ".join(one.name for one in pipelines.SYSTEMS)
-            raise UsageError(f"--pipeline: {pipeline} is no pipeline of a CI system that twokey knows: {known}.")
+            raise UsageError(f"--pipeline: {pipeline}: expected the pipeline file of one of these CI systems: {known}.")
         return system, next((project for one, project in named if one is system), "")
     if not named:
         raise UsageError(

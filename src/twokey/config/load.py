@@ -206,8 +206,8 @@ def _tiers(section: FileSchema, document: Document) -> tuple[Tier, ...]:
             raise UsageError(f"{at}: the tier `{name}` has no user.", remedy="Add `path`, `users` or `tags` to it.")
         for index, other in enumerate(tier.reaches or ()):
             if other not in tiers or other == name:
-                what = "is this tier itself" if other == name else "is no tier"
-                raise UsageError(f"{label('reaches', index)}: `{other}` {what}; the tiers are {', '.join(tiers)}.")
+                others = ", ".join(one for one in tiers if one != name) or "there is none"
+                raise UsageError(f"{label('reaches', index)}: expected another tier ({others}), got `{other}`.")
     return tuple(
         Tier(
             name=name,

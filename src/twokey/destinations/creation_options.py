@@ -67,7 +67,7 @@ def of_aws(address: Address) -> CreationOptions:
     for name, value in options.tags:
         if not 0 < len(name) <= 128 or not _AWS_TEXT.fullmatch(name) or name.lower().startswith("aws:"):
             raise address.error(
-                f"tag.{name} cannot be a tag: expected 1 to 128 letters, digits, spaces and characters _.:/=+-@, not "
+                f"tag.{name}: expected a name of 1 to 128 letters, digits, spaces and characters _.:/=+-@, not "
                 "beginning with aws:."
             )
         if len(value) > 256 or not (_AWS_TEXT.fullmatch(value) or "{" in value):
@@ -78,12 +78,10 @@ def of_aws(address: Address) -> CreationOptions:
     if len(options.tags) > _MOST_TAGS:
         raise address.error(f"expected at most {_MOST_TAGS} tags, got {len(options.tags)}.")
     if options.kms and "{" not in options.kms and not _AWS_KEY.fullmatch(options.kms):
-        raise address.error(
-            f"kms={options.kms} is not a KMS key: expected alias/NAME, a key's ID, or the ARN of either."
-        )
+        raise address.error(f"kms={options.kms}: expected alias/NAME, a key's ID, or the ARN of either.")
     for region in options.replicas:
         if not _REGION.fullmatch(region):
-            raise address.error(f"replica={region} is not an AWS region.", "Write replica=eu-west-1, for example.")
+            raise address.error(f"replica={region}: expected an AWS region, such as eu-west-1.")
     if options.replicas and options.kms and not _IN_EVERY_REGION.fullmatch(options.kms):
         raise address.error(
             f"kms={options.kms} is a key of one region, and replica= needs a key in each.",
@@ -118,14 +116,14 @@ def of_google(address: Address) -> CreationOptions:
     for name, value in options.tags:
         if not _GOOGLE_LABEL.fullmatch(name) or not (_GOOGLE_LABEL_VALUE.fullmatch(value) or "{" in value):
             raise address.error(
-                f"label.{name}={value} cannot be a label: expected at most 63 lowercase letters, digits, - and _ each; "
-                "the name begins with a letter."
+                f"label.{name}={value}: expected a name and a value of at most 63 lowercase letters, "
+                "digits, - and _, the name beginning with a letter."
             )
     if options.kms and "{" not in options.kms and not _GOOGLE_KEY.fullmatch(options.kms):
-        raise address.error(f"kms={options.kms} is not a key: expected projects/P/locations/L/keyRings/R/cryptoKeys/K.")
+        raise address.error(f"kms={options.kms}: expected projects/P/locations/L/keyRings/R/cryptoKeys/K.")
     for location in options.replicas:
         if not is_google_location(location):
-            raise address.error(f"replica={location} is not a location.", "Write replica=europe-west3, for example.")
+            raise address.error(f"replica={location}: expected a location of Google Cloud, such as europe-west3.")
     if options.kms and len(options.replicas) > 1:
         raise address.error(
             "kms= names the key of one location, and replica= names several.",
@@ -143,8 +141,7 @@ def of_azure(address: Address) -> CreationOptions:
     for name, value in options.tags:
         if not 0 < len(name) <= 256 or len(value) > 256 or name == "twokey":
             raise address.error(
-                f"tag.{name} cannot be a tag: expected a name and a value of at most 256 characters, and another name "
-                "than twokey."
+                f"tag.{name}: expected a name and a value of at most 256 characters, and another name than twokey."
             )
     if len(options.tags) > 14:
         raise address.error(

@@ -112,7 +112,7 @@ def _findings(found: StateKey, owner: Owner, account: str, start: str) -> Iterat
         message = f"{where} has the secret of {whose}: all who can read the file, or an earlier version, have the key."
         yield _finding("TK731", found, owner, account, start, message)
     elif found.secret:
-        status = "is Inactive" if owner.status else "is no key of this account, as far as is known"
+        status = "is Inactive" if owner.status else "this account does not have, as far as is known"
         message = f"{where} has a secret beside {whose}, which {status}."
         yield _finding("TK732", found, owner, account, start, message)
     elif owner.active and found.managed:

@@ -192,7 +192,8 @@ def _network(text: str) -> str:
         network = ipaddress.ip_network(text, strict=True)
     except ValueError as error:
         raise UsageError(
-            f"--allow: {text!r} is no network: {error}.", remedy="Write 203.0.113.0/24 or 2001:db8::/32, for example."
+            f"--allow: expected a network in CIDR notation, got {text!r}: {error}.",
+            remedy="Write 203.0.113.0/24 or 2001:db8::/32, for example.",
         ) from None
     if not network.prefixlen:
         raise UsageError(f"--allow: {text} allows every address.", remedy="Name the networks that jobs run in.")

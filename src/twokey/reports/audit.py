@@ -202,10 +202,12 @@ def decode(text: str | bytes) -> Audit:
             )
         found = decoder(Audit).decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"it is no result of twokey audit --json: {error}") from None
+        raise ValueError(f"expected a result of twokey audit --json: {error}") from None
     for moment in _moments(found):
         if moment and moment.year not in YEARS:
-            raise ValueError(f"it is no result of twokey audit --json: it has a moment in the year {moment.year}")
+            raise ValueError(
+                f"expected moments in the years {YEARS[0]} to {YEARS[-1]}, got one in the year {moment.year}"
+            )
     return found
 
 

@@ -218,7 +218,7 @@ def _decoded(request: Message) -> Any:
 
 def _no_alert(request: Message) -> UsageError:
     return UsageError(
-        f"--event: {request.name} is signed by GitHub, and is no alert of its secret scanning.",
+        f"--event: {request.name}: expected an alert of GitHub's secret scanning, got another message of GitHub.",
         state="Nothing was called.",
         remedy="Let the webhook send the events secret_scanning_alert and secret_scanning_alert_location, as JSON.",
     )

@@ -248,7 +248,7 @@ class _Watching:
         elif owner.where == "unknown":
             self._warnings[owner.why] = None
         else:
-            self._notes[f"{key_id} is no key of this account, or none any more."] = None
+            self._notes[f"This account has no key {key_id}: it was deleted, or belongs to another account."] = None
         return None
 
     def _finding(

@@ -83,7 +83,7 @@ def _key(file: Path, option: str, label: str, prefix: bytes) -> memoryview | Non
 
 def _unusable(file: Path, option: str, what: str, how: str) -> UsageError:
     return UsageError(
-        f"{option}: {file} is no Ed25519 {what} in PEM without a password.",
+        f"{option}: {file}: expected an Ed25519 {what} in PEM without a password.",
         state="Nothing was called.",
         remedy=f"Make one: {how}",
     )

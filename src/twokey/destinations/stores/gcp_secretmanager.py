@@ -89,14 +89,12 @@ def check(address: Address) -> None:
         raise address.error("expected PROJECT/NAME: a project's ID, then letters, digits, dashes and underscores.")
     location = address.options.get("location")
     if location is not None and not creation_options.is_google_location(location):
-        raise address.error(f"location={location} is not a location.", "Write location=europe-west3, for example.")
+        raise address.error(f"location={location}: expected a location of Google Cloud, such as europe-west3.")
     if location is not None and "replica" in address.options:
         raise address.error("location= names a regional secret, and replica= is for secrets without a location.")
     if "alias" in address.options and not _ALIAS.fullmatch(address.options["alias"]):
         raise address.error(
-            "expected an alias that begins with a letter, followed by letters, digits, - and _; without alias=, "
-            "readers "
-            "use latest."
+            "alias=: expected a letter, then letters, digits, - and _. Without alias=, readers use latest."
         )
 
 
