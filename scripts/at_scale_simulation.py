@@ -79,14 +79,14 @@ def simulate(given: Assumptions) -> Simulated:
     ]
     first = given.start_seconds - given.warm_seconds  # only an account's first invocation begins in a new environment
     times = sorted(first + sum(chunk.seconds for chunk in account) for account in accounts)
-    slots = [0.0] * min(given.accounts_at_a_time, given.accounts)
+    idle_from = [0.0] * min(given.accounts_at_a_time, given.accounts)
     for seconds in chance.sample(times, len(times)):
-        heapq.heapreplace(slots, slots[0] + seconds)
+        heapq.heapreplace(idle_from, idle_from[0] + seconds)
     whole = [chunk for account in accounts for chunk in account]
     return Simulated(
         times[len(times) // 2],
         times[99 * len(times) // 100],
-        max(slots),
+        max(idle_from),
         sum(chunk.invocations for chunk in whole),
         sum(chunk.billed for chunk in whole) + first * given.accounts,
         sum(chunk.failed for chunk in whole),

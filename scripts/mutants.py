@@ -178,8 +178,8 @@ class Mutating:
                 self._print(f"{item.nodeid} fails although nothing is changed.")
                 return False
             self._seconds.append(time.process_time() - began)
-            for place in lines:
-                self._running[place].add(number)
+            for line in lines:
+                self._running[line].add(number)
         for unwatch in undo:
             unwatch()
         self._print(f"{len(self._items)} tests, {sum(self._seconds):.0f} s of CPU")

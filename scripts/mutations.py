@@ -88,7 +88,7 @@ def _call(node: ast.Call) -> str:
 
 
 def _instead_of(node: ast.stmt) -> Iterator[tuple[str, list[ast.stmt]]]:
-    """What can stand in a statement's place."""
+    """What can stand instead of a statement."""
     match node:
         case ast.Expr() | ast.Raise() | ast.AugAssign():
             yield "pass", [PASS]
@@ -152,7 +152,7 @@ def _in_expression(node: ast.AST, put: Callable[[Any], None]) -> Iterator[tuple[
 
 
 def _other(node: ast.AST) -> Iterator[ast.AST]:
-    """What can stand in an expression's place."""
+    """What can stand instead of an expression."""
     match node:
         case ast.Constant(value=value):
             yield from _other_value(value)

@@ -21,7 +21,7 @@ from twokey.destinations.local.file import File
 from twokey.fleet import revoking_all
 from twokey.fleet.first import Request
 from twokey.fleet.revoking import Leaks
-from twokey.fleet.revoking_all import NOTHING, SHOWN, Everyone, find_all, interrupted
+from twokey.fleet.revoking_all import NOTHING, SHOWN, AllUsers, find_all, interrupted
 from twokey.planning.policy import RotationPolicy
 from twokey.revocation.contain import Contained
 from twokey.revocation.results import RevokeResult
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 
-def found(iam: Iam, *entries: Selection, path: str | None = None, both: bool = False, most: int = 100) -> Everyone:
+def found(iam: Iam, *entries: Selection, path: str | None = None, both: bool = False, most: int = 100) -> AllUsers:
     return find_all(Request((), both=both), path, *runtime(iam, *entries, most=most))
 
 
-def ended(everyone: Everyone) -> dict[str, tuple[Revocation, Reason, str]]:
-    return {one.user.name: (one.outcome, one.reason, one.message) for one in everyone.leaks.ended}
+def ended(all_found: AllUsers) -> dict[str, tuple[Revocation, Reason, str]]:
+    return {one.user.name: (one.outcome, one.reason, one.message) for one in all_found.leaks.ended}
 
 
 pytestmark = pytest.mark.usefixtures("folder")
@@ -50,21 +50,21 @@ class TestTheLeakedKey:
     def test_is_the_one_that_the_store_holds_and_no_other_is_looked_up(self) -> None:
         store("a", 2)
         iam = Iam({"a": 2})
-        everyone = found(iam, ENTRY)
-        assert everyone.leaks.keys == {"a": [key("a", 2)]}
-        assert [job.store for job in everyone.leaks.jobs.values()] == ["file:a"]
-        assert (iam.listed, everyone.leaks.ended, everyone.warnings) == ([], [], [NOT_READ])
+        all_found = found(iam, ENTRY)
+        assert all_found.leaks.keys == {"a": [key("a", 2)]}
+        assert [job.store for job in all_found.leaks.jobs.values()] == ["file:a"]
+        assert (iam.listed, all_found.leaks.ended, all_found.warnings) == ([], [], [NOT_READ])
 
     def test_is_the_only_one_where_no_store_says_it_and_of_two_the_operator_names_it(self) -> None:
         for name in ("one", "two", "none"):
             store(name, 0)
         Path("bad.twokey-journal").write_text("no journal")
-        everyone = found(Iam({"one": 1, "two": 2, "none": 0, "nil": 0, "bad": 2}), ENTRY)
-        assert everyone.leaks.keys == {"one": [key("one", 1)]}
-        assert list(everyone.leaks.jobs) == ["one"]
-        assert everyone.warnings[1:] == ["2 users (none, nil) without an access key: nothing to revoke."]
+        all_found = found(Iam({"one": 1, "two": 2, "none": 0, "nil": 0, "bad": 2}), ENTRY)
+        assert all_found.leaks.keys == {"one": [key("one", 1)]}
+        assert list(all_found.leaks.jobs) == ["one"]
+        assert all_found.warnings[1:] == ["2 users (none, nil) without an access key: nothing to revoke."]
         commands = {name: f"twokey revoke {key(name, 1)}, or twokey revoke {key(name, 2)}" for name in ("two", "bad")}
-        results = ended(everyone)
+        results = ended(all_found)
         assert results["two"] == (
             Revocation.REFUSED,
             Reason.CANNOT_ATTRIBUTE,
@@ -80,8 +80,8 @@ class TestTheLeakedKey:
         store("a", 2)
         store("b", 2, n1=timedelta(hours=1))
         store("c", 2, n2=timedelta(hours=1))
-        everyone = found(Iam({"a": 2, "b": 2, "c": 2}), ENTRY, both=True)
-        assert everyone.leaks.keys == {
+        all_found = found(Iam({"a": 2, "b": 2, "c": 2}), ENTRY, both=True)
+        assert all_found.leaks.keys == {
             "a": [key("a", 1), key("a", 2)],
             "b": [key("b", 1)],
             "c": [key("c", 1), key("c", 2)],
@@ -93,11 +93,11 @@ class TestTheLeakedKey:
         store("c", 2, n2=timedelta(hours=1), n1=timedelta(hours=2))
         store("d", 0, n1=timedelta(hours=1))
         iam = Iam({"a": 2, "b": 2, "c": 2, "d": 2})
-        everyone = found(iam, ENTRY)
-        assert everyone.leaks.keys == {
+        all_found = found(iam, ENTRY)
+        assert all_found.leaks.keys == {
             name: [key(name, number)] for name, number in zip("abcd", (1, 2, 2, 1), strict=True)
         }
-        [_, warning] = everyone.warnings
+        [_, warning] = all_found.warnings
         assert warning == (
             "a had a key revoked in the last 24 hours. What the store holds instead counts as not leaked and stays "
             f"Active. If it has leaked since, name it: twokey revoke {key('a', 2)}."
@@ -118,19 +118,19 @@ class TestTheLeakedKey:
         store("a", 2)
         own = key("a", 2)
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", own)
-        everyone = found(Iam({"a": 2}), ENTRY, both=both)
-        [result] = everyone.leaks.ended
-        assert (everyone.leaks.keys, result.user) == ({}, user("a"))
+        all_found = found(Iam({"a": 2}), ENTRY, both=both)
+        [result] = all_found.leaks.ended
+        assert (all_found.leaks.keys, result.user) == ({}, user("a"))
         assert (result.outcome, result.reason) == (Revocation.REFUSED, Reason.OWN_KEY)
         assert result.message.startswith(f"twokey itself runs with {own}: once it is Inactive, ")
-        assert len(everyone.warnings) == 1
+        assert len(all_found.warnings) == 1
 
     def test_is_unknown_where_the_keys_cannot_be_listed_which_stops_no_other_user(self) -> None:
-        everyone = found(Iam({"a": DENIED, "b": 1}), ENTRY)
-        assert everyone.leaks.keys == {"b": [key("b", 1)]}
-        [result] = everyone.leaks.ended
+        all_found = found(Iam({"a": DENIED, "b": 1}), ENTRY)
+        assert all_found.leaks.keys == {"b": [key("b", 1)]}
+        [result] = all_found.leaks.ended
         assert result.user == user("a")
-        assert ended(everyone)["a"] == (
+        assert ended(all_found)["a"] == (
             Revocation.FAILED,
             Reason.ERROR,
             f"The keys of a cannot be listed: {DENIED}",
@@ -153,24 +153,24 @@ class TestTheUsers:
             found(Iam({"a": 1}))
 
     def test_without_a_configuration_have_no_store_that_could_say_which_key_leaked(self) -> None:
-        everyone = found(Iam({"a": 1, "b": 2}), path="/m/")
-        assert (everyone.leaks.keys, everyone.leaks.jobs) == ({"a": [key("a", 1)]}, {})
-        assert "b has 2 keys, and no store names the one in use. " in ended(everyone)["b"][2]
+        all_found = found(Iam({"a": 1, "b": 2}), path="/m/")
+        assert (all_found.leaks.keys, all_found.leaks.jobs) == ({"a": [key("a", 1)]}, {})
+        assert "b has 2 keys, and no store names the one in use. " in ended(all_found)["b"][2]
 
     def test_that_are_none_are_an_error_unless_some_could_not_be_read(self) -> None:
         for entries, path in (((ENTRY,), "/none/"), ((), "/none/")):
             with pytest.raises(Failed, match=r"^The account has no IAM user below /none/ that is selected\."):
                 found(Iam({"a": 1}), *entries, path=path)
         named = Selection(None, ("x",), (), "file:{user}", (), RotationPolicy())
-        everyone = found(Iam({"a": 1}), named)
-        [result] = everyone.leaks.ended
+        all_found = found(Iam({"a": 1}), named)
+        [result] = all_found.leaks.ended
         assert (result.user.name, result.outcome, result.reason) == ("x", Revocation.FAILED, Reason.ERROR)
         assert result.message.startswith("There is no IAM user x in this account.")
 
     def test_that_could_not_be_read_stop_no_other(self) -> None:
         named = Selection(None, ("x",), (), "file:{user}", (), RotationPolicy())
-        everyone = found(Iam({"a": 1}), named, ENTRY)
-        assert (list(everyone.leaks.keys), list(ended(everyone))) == (["a"], ["x"])
+        all_found = found(Iam({"a": 1}), named, ENTRY)
+        assert (list(all_found.leaks.keys), list(ended(all_found))) == (["a"], ["x"])
 
     def test_that_are_more_than_allowed_are_refused_and_no_store_is_read(self, monkeypatch: pytest.MonkeyPatch) -> None:
         iam = Iam({"a": 1, "b": 1})
@@ -178,13 +178,13 @@ class TestTheUsers:
         assert list(found(iam, path="/m/", most=2).leaks.keys) == ["a", "b"]
         iam.listed.clear()
         monkeypatch.setattr(File, "load", lambda _self: pytest.fail("read"))
-        everyone = found(iam, ENTRY, most=1)
-        assert (everyone.leaks.keys, iam.listed) == ({}, [])
-        assert [one.user for one in everyone.leaks.ended] == [user("a"), user("b")]
-        assert {(one.outcome, one.reason) for one in everyone.leaks.ended} == {
+        all_found = found(iam, ENTRY, most=1)
+        assert (all_found.leaks.keys, iam.listed) == ({}, [])
+        assert [one.user for one in all_found.leaks.ended] == [user("a"), user("b")]
+        assert {(one.outcome, one.reason) for one in all_found.leaks.ended} == {
             (Revocation.REFUSED, Reason.TOO_MANY_USERS)
         }
-        assert "at most 1" in everyone.leaks.ended[0].message
+        assert "at most 1" in all_found.leaks.ended[0].message
         with pytest.raises(UsageError, match="2 users are selected; one run may change at most 1"):
             found(iam, path="/m/", most=1)
 
@@ -192,15 +192,15 @@ class TestTheUsers:
         nothing = {"Version": "2012-10-17", "Statement": []}
         policies = {"a": nothing, "b": ALLOW_ALL, "c": nothing}
         iam = Iam({"a": 1, "b": 1, "c": 1, "new": 1}, policies)
-        everyone = found(iam, Selection(None, ("a", "b", "c"), (), "file:{user}", (), RotationPolicy()))
-        assert list(everyone.leaks.keys) == ["b", "a", "c"]
-        assert {name: power.everything for name, power in everyone.powers.items()} == {
+        all_found = found(iam, Selection(None, ("a", "b", "c"), (), "file:{user}", (), RotationPolicy()))
+        assert list(all_found.leaks.keys) == ["b", "a", "c"]
+        assert {name: power.everything for name, power in all_found.powers.items()} == {
             "a": False,
             "b": True,
             "c": False,
         }
-        assert everyone.picture
-        assert (iam.read, everyone.warnings) == ([], [])
+        assert all_found.picture
+        assert (iam.read, all_found.warnings) == ([], [])
         assert list(found(Iam({"a": 1, "b": 1, "c": 1}), ENTRY).leaks.keys) == ["a", "b", "c"]
 
     def test_are_not_read_with_credentials_that_do_not_work(self) -> None:
@@ -235,12 +235,12 @@ class TestStores:
 
         monkeypatch.setattr(revoking_all, "wait", until_the_first_responds)
         monkeypatch.setattr(File, "load", silent)
-        everyone = found(Iam({"u0": 2, "u1": 2, "u2": 2}), ENTRY)
+        all_found = found(Iam({"u0": 2, "u1": 2, "u2": 2}), ENTRY)
         assert not go_on.is_set()
-        assert everyone.leaks.keys == {"u0": [key("u0", 1)]}
+        assert all_found.leaks.keys == {"u0": [key("u0", 1)]}
         for name in ("u1", "u2"):
             message = f"{name} has 2 keys, and its store cannot be read: no store responded for 0.05 s. Nothing was "
-            assert ended(everyone)[name][2].startswith(message)
+            assert ended(all_found)[name][2].startswith(message)
         go_on.set()
         for thread in threading.enumerate():
             if thread.name.startswith("store"):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import tokenize
 from functools import cache
+from io import StringIO
 from pathlib import Path
+from tokenize import generate_tokens
 
 import pytest
 
@@ -14,22 +17,29 @@ ROOT = Path(__file__).parents[2]
 GLOSSARY = ROOT / "docs" / "glossary.md"
 PAGES = sorted(
     [
-        *(ROOT / ".ci" / "run", ROOT / "Makefile", *ROOT.glob("*.md"), *ROOT.glob(".github/**/*.*")),
+        *(ROOT / ".ci" / "run", ROOT / "Makefile", ROOT / "pyproject.toml"),
+        *(*ROOT.glob("*.md"), *ROOT.glob("scripts/*.py"), *ROOT.glob(".github/**/*.*"), *ROOT.glob(".gitlab/**/*.*")),
         *(page for kind in ("md", "svg", "json") for page in (ROOT / "docs").rglob(f"*.{kind}")),
         *(
             file
-            for kind in ("md", "tf", "yaml", "yml", "service", "timer")
-            for file in (ROOT / "deploy").rglob(f"*.{kind}")
+            for name in ("*.md", "*.tf", "*.yaml", "*.yml", "*.service", "*.timer", "Containerfile*")
+            for file in (ROOT / "deploy").rglob(name)
         ),
     ]
 )
+TEXTS = {tokenize.COMMENT, tokenize.STRING, getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING)}
+"""What a script is read for: its names and keywords are Python's words."""
 END = "\0"
 """Stands after each message, so that no word is found across two of them."""
 
+_IN_PLACE = [
+    rf"(?<!\b{verb}\s{whose})"
+    for verb in ("in", "take", "takes", "took", "taking", "taken")
+    for whose in ("", r"its\s", r"their\s")
+]
+"""What may stand before "place": "in place", "takes place", and each of them with "its" or "their"."""
 IN_ONE_MEANING = {
-    "place": (
-        r"(?<!in )(?<!takes )(?<!take )(?<!took )(?<!taking )(?<!taken )(?<!its )(?<!their )\bplaces?\b(?! of record)"
-    ),
+    "place": rf"{''.join(_IN_PLACE)}\bplaces?\b(?! of record)",
     "behind": r"\b(?:is|are|was|were|be|been|stays?|fell|falls?) behind(?=\n?\0| *[.,;:)]|$)",
     "late": r"\blate uses?\b",
     "lead to": r"\blead(?:s|ing)? (?:your|the|its|their|them|jobs?)\b",
@@ -49,6 +59,10 @@ def _rows() -> dict[str, tuple[str, str]]:
 
 
 ROWS = _rows()
+NO_NAMES = {"ask", "asked", "behind", "foreign", "given", "said", "told", "wrong"}
+"""Words that are fine in a sentence, and name nothing: a name is a noun, or a verb with its object."""
+IN_NO_NAME = {"behind", "foreign"}
+"""Those of them that are also part of no name."""
 
 
 def _pattern(word: str) -> re.Pattern[str]:
@@ -62,10 +76,13 @@ def _pattern(word: str) -> re.Pattern[str]:
 
 @cache
 def _prose(page: Path) -> str:
-    """Return a page without its inline code, which may name a word that is not used, and without links' addresses."""
+    """Return a page without what may name a word that is not used: inline code, links' addresses, codes of ruff."""
     text = page.read_text(encoding="utf-8")
-    text = text.partition("## Words not used")[0] if page == GLOSSARY else text
-    return re.sub(r"(?<!`)`[^`\n]+`(?!`)|\]\([^)\n]+\)", "``", text)
+    if page == GLOSSARY:
+        text = text.partition("## Words not used")[0]
+    elif page.suffix == ".py":
+        text = "\n".join(one.string for one in generate_tokens(StringIO(text).readline) if one.type in TEXTS)
+    return re.sub(r'(?<!`)`[^`\n]+`(?!`)|\]\([^)\n]+\)|"[A-Z]+"', "``", text)
 
 
 @cache
@@ -99,7 +116,9 @@ def test_a_word_with_other_meanings_has_its_pattern() -> None:
         ("by hand", "made by\nhand", True),
         ("mend", "We recommend it.", False),
         ("place", "two places of one name", True),
+        ("place", "the credential and its place", True),
         ("place", "written in place; the store is the place of record; where it takes place", False),
+        ("place", "one is created in\nits place; the lock takes its place", False),
         ("goes", "the older key goes.", True),
         ("goes", "the value goes into the store", False),
     ],
@@ -126,3 +145,15 @@ def test_no_name_in_the_code_uses_a_word_that_has_no_other_meaning() -> None:
     named = re.compile(rf"\b(?:def|class) \w*?(?:\b|_)(?:{words})(?:\b|_)|\b(?:{words})_|_(?:{words})\b")
     found = {module: named.findall(path.read_text(encoding="utf-8")) for module, path in MODULES.items()}
     assert {module: names for module, names in found.items() if names} == {}
+
+
+@pytest.mark.parametrize("word", sorted(NO_NAMES))
+def test_no_name_in_the_code_is(word: str) -> None:
+    named = {module: {name for name in source(module).names if name.strip("_").lower() == word} for module in MODULES}
+    assert {module: names for module, names in named.items() if names} == {}
+
+
+@pytest.mark.parametrize("word", sorted(IN_NO_NAME))
+def test_no_name_in_the_code_contains(word: str) -> None:
+    named = {module: {name for name in source(module).names if word in name.lower()} for module in MODULES}
+    assert {module: names for module, names in named.items() if names} == {}

@@ -43,6 +43,8 @@ class Source:
     """The names in the types of parameters, results and variables."""
     protocols: set[str] = field(default_factory=set)
     """The classes that say what others have to provide."""
+    names: set[str] = field(default_factory=set)
+    """The names that are given: to functions, classes, parameters, variables and attributes."""
     texts: list[tuple[int, str]] = field(default_factory=list)
     """Every docstring and every other text, with its line; the parts of an f-string are put together."""
 
@@ -54,6 +56,7 @@ def source(module: str) -> Source:
     found = Source(ast.get_docstring(top))
     inside: set[int] = set()
     for node in ast.walk(top):  # an f-string comes before its parts
+        found.names |= _named(node)
         if isinstance(node, ast.Constant):
             if isinstance(node.value, str) and id(node) not in inside:
                 found.texts.append((node.lineno, node.value))
@@ -92,6 +95,18 @@ def _imports_at_run_time(module: str) -> frozenset[str]:
 
 def _tree(module: str) -> ast.Module:
     return ast.parse(MODULES[module].read_text(encoding="utf-8"))
+
+
+def _named(node: ast.AST) -> set[str]:
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        return {node.name}
+    if isinstance(node, ast.arg):
+        return {node.arg}
+    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+        return {node.id}
+    if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+        return {node.attr}
+    return set()
 
 
 def _imported(node: ast.AST) -> set[str]:

@@ -89,7 +89,7 @@ def _refuse_secret(pipeline: str | None, text: str | None) -> None:
     if number is not None:
         raise UsageError(
             f"--pipeline: line {number} of {pipeline} has a secret itself, and the diff would print it.",
-            remedy="Take the line out, and replace the key: everyone who can read the file has it.",
+            remedy="Take the line out, and replace the key: every reader of the file has it.",
         )
 
 

@@ -36,7 +36,7 @@ TARGETS = click.argument("users", nargs=-1, metavar="KEY_ID|USER ...")
     ),
 )
 @options((TARGETS,), SELECTION[1:])
-@click.option("--all", "everyone", is_flag=True, help="Revoke the keys of all users, the most powerful first.")
+@click.option("--all", "all_users", is_flag=True, help="Revoke the keys of all users, the most powerful first.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.option("--plan", "only_plan", is_flag=True, help="Show what would be done; change nothing.")
 @click.option("--both", is_flag=True, help="Treat all keys of the user as leaked.")
@@ -58,7 +58,7 @@ TARGETS = click.argument("users", nargs=-1, metavar="KEY_ID|USER ...")
 def command(
     *,
     users: tuple[str, ...],
-    everyone: bool,
+    all_users: bool,
     yes: bool,
     only_plan: bool,
     both: bool,
@@ -89,11 +89,11 @@ def command(
         revoke_lift.check(
             both=both, delete=delete, keep=keep, keep_sessions=keep_sessions, evidence=evidence, drill=drill
         )
-        return revoke_lift.run(Flags(users=users, **parameters), everyone=everyone, only_plan=only_plan)
-    request = _request(users, everyone=everyone, drill=drill, both=both, delete=delete, keep=keep)
+        return revoke_lift.run(Flags(users=users, **parameters), all_users=all_users, only_plan=only_plan)
+    request = _request(users, all_users=all_users, drill=drill, both=both, delete=delete, keep=keep)
     flags = Flags(users=users, **parameters)
-    path = _path(flags) if everyone else None
-    if everyone and uses_file(flags):
+    path = _path(flags) if all_users else None
+    if all_users and uses_file(flags):
         flags = replace(flags, path=None)  # it limits what the file selects
     if drill:
         return _drill(flags, request, keep_sessions=keep_sessions)
@@ -111,7 +111,7 @@ def command(
         from twokey.cli.revoke_run import Revoking
 
         revoking = Revoking(
-            flags, request, settings, stack, _typed(), not yes, everyone, path, evidence, keep_sessions, first, kept
+            flags, request, settings, stack, _typed(), not yes, all_users, path, evidence, keep_sessions, first, kept
         )
         if only_plan:
             return revoking.show_plan()
@@ -158,15 +158,15 @@ def _contain_first(request: Request, evidence: str | None, stack: ExitStack) -> 
 
 
 def _request(
-    targets: tuple[str, ...], *, everyone: bool, drill: bool, both: bool, delete: bool, keep: str | None
+    targets: tuple[str, ...], *, all_users: bool, drill: bool, both: bool, delete: bool, keep: str | None
 ) -> Request:
     """Return what is requested; raises ``UsageError``."""
     from twokey.core import durations
     from twokey.fleet.first import OF_A_SESSION, Request
 
-    if everyone and targets:
+    if all_users and targets:
         raise UsageError("--all means every user, and cannot be combined with names.", remedy="Leave one of them out.")
-    if not (targets or everyone or drill):
+    if not (targets or all_users or drill):
         raise UsageError(
             "No key is named.", remedy="Name the leaked key, such as AKIAIOSFODNN7EXAMPLE, or its machine user."
         )

@@ -11,27 +11,27 @@ if TYPE_CHECKING:
 
     from twokey.fleet.ending import Ending
     from twokey.fleet.revoking import Leaks
-    from twokey.fleet.revoking_all import Everyone
+    from twokey.fleet.revoking_all import AllUsers
     from twokey.fleet.runtime import Runtime
     from twokey.reports.documents import RevokePlanEntry
 
 
-def warn(everyone: Everyone) -> None:
+def warn(all_found: AllUsers) -> None:
     """Say what the operator should know before anything is changed."""
-    for warning in everyone.warnings:
+    for warning in all_found.warnings:
         terminal.tell(f"Warning: {warning}")
 
 
-def show(everyone: Everyone, ending: Ending) -> None:
+def show(all_found: AllUsers, ending: Ending) -> None:
     """Print which keys would be made Inactive, in order, and what follows."""
-    leaks = everyone.leaks
+    leaks = all_found.leaks
     keys = sum(map(len, leaks.keys.values()))
     terminal.paragraph(
         f"{_count(keys, 'key')} of {_count(len(leaks.keys), 'user')} would be made Inactive, in this order; every "
         "program that uses one of them fails from then on:"
     )
     for number, (user, key_ids) in enumerate(leaks.keys.items(), 1):
-        terminal.paragraph(f"{number}. {user} {', '.join(key_ids)}{_power(everyone, user)}", "  ")
+        terminal.paragraph(f"{number}. {user} {', '.join(key_ids)}{_power(all_found, user)}", "  ")
     without = [user for user in leaks.keys if user not in leaks.jobs]
     if len(without) < len(leaks.keys):
         terminal.paragraph("Only then, for each user: create a key, verify it, store it, and deliver it.")
@@ -41,14 +41,14 @@ def show(everyone: Everyone, ending: Ending) -> None:
         terminal.paragraph(sentence)
 
 
-def entries(everyone: Everyone, ending: Ending) -> Iterator[RevokePlanEntry]:
+def entries(all_found: AllUsers, ending: Ending) -> Iterator[RevokePlanEntry]:
     """Yield the same as a document has it."""
     from twokey.reports import documents
 
-    leaks, sessions = everyone.leaks, ending.previews(everyone.leaks)
+    leaks, sessions = all_found.leaks, ending.previews(all_found.leaks)
     for user, key_ids in leaks.keys.items():
         found = leaks.jobs[user].user if user in leaks.jobs else None
-        power = everyone.powers.get(user)
+        power = all_found.powers.get(user)
         yield documents.RevokePlanEntry(
             account=found.account if found else "",
             user=user,
@@ -75,8 +75,8 @@ def contain(leaks: Leaks, runtime: Runtime, at_a_time: int, *, quiet: bool) -> N
         terminal.tell(f"Inactive: {_count(keys, 'leaked key')} of {_count(len(found), 'user')}.")
 
 
-def _power(everyone: Everyone, user: str) -> str:
-    power = everyone.powers.get(user)
+def _power(all_found: AllUsers, user: str) -> str:
+    power = all_found.powers.get(user)
     return f" ({power})" if power else ""
 
 

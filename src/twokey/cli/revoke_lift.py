@@ -22,13 +22,13 @@ def check(**options: object) -> None:
         raise UsageError(f"--lift and --{unusable[0]} exclude each other.", remedy="Keep the one that you mean.")
 
 
-def run(flags: Flags, *, everyone: bool, only_plan: bool) -> int:
+def run(flags: Flags, *, all_users: bool, only_plan: bool) -> int:
     """Remove the policies of the users and the roles that they reach, or of the whole account."""
     from twokey.config.settings import path_prefix
     from twokey.fleet import ending
     from twokey.fleet.runtime import Runtime
 
-    if everyone and flags.users:
+    if all_users and flags.users:
         raise UsageError("--all means every user, and cannot be combined with names.", remedy="Leave one of them out.")
     path = path_prefix(flags.path, "--path") if flags.path is not None else None
     # Only the accounts of the configuration matter: policies that ended sessions are in IAM alone.

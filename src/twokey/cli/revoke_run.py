@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from twokey.fleet.evidence import Keeping
     from twokey.fleet.first import First, Request
     from twokey.fleet.revoking import Leaks
-    from twokey.fleet.revoking_all import Everyone
+    from twokey.fleet.revoking_all import AllUsers
     from twokey.fleet.roster import Job, Roster
     from twokey.fleet.run import Run
     from twokey.fleet.runtime import Runtime
@@ -50,7 +50,7 @@ class Revoking:
     settings: Settings
     stack: ExitStack
     typed: str
-    ask: bool
+    confirm: bool
     all_users: bool
     path: str | None
     folder: str | None
@@ -58,7 +58,7 @@ class Revoking:
     first: First | None
     evidence: Keeping | None
     leaks: Leaks | None = None
-    everyone: Everyone | None = None
+    all_found: AllUsers | None = None
     audit: Auditing | None = None
     ending: Ending | None = None
     siblings: Siblings | None = None
@@ -71,8 +71,8 @@ class Revoking:
         runtime = Runtime(self.settings)
         self._enter(runtime)
         leaks = self._find(runtime)
-        if self.everyone:
-            return revoke_view.plan_all(self.everyone, self._ending(runtime), as_json=self.flags.as_json)
+        if self.all_found:
+            return revoke_view.plan_all(self.all_found, self._ending(runtime), as_json=self.flags.as_json)
         previews = self._previews(leaks, runtime)
         return revoke_view.plan(previews, leaks, self._ending(runtime).previews(leaks), as_json=self.flags.as_json)
 
@@ -137,10 +137,10 @@ class Revoking:
         from twokey.cli import revoke_all
         from twokey.fleet.revoking_all import find_all
 
-        self.everyone = find_all(self.request, self.path, runtime, self.settings)
+        self.all_found = find_all(self.request, self.path, runtime, self.settings)
         if not self.flags.quiet:
-            revoke_all.warn(self.everyone)
-        return self.everyone.leaks
+            revoke_all.warn(self.all_found)
+        return self.all_found.leaks
 
     def _select(self, runtime: Runtime) -> Roster:
         """Find the leaked keys, ask, and make them Inactive; only then find the stores of their users."""
@@ -152,10 +152,10 @@ class Revoking:
 
             self.evidence = self.stack.enter_context(keeping(Path(self.folder), runtime.clients, self.typed))
         leaks = self.leaks = self._find(runtime)
-        if self.ask and leaks.keys:
+        if self.confirm and leaks.keys:
             self._confirm(leaks, runtime)
         try:
-            if self.everyone:
+            if self.all_found:
                 from twokey.cli import revoke_all
 
                 revoke_all.contain(leaks, runtime, self.settings.concurrency, quiet=self.flags.quiet)
@@ -179,8 +179,8 @@ class Revoking:
     def _confirm(self, leaks: Leaks, runtime: Runtime) -> None:
         from twokey.cli import revoke_all, revoke_view
 
-        if self.everyone:
-            revoke_all.show(self.everyone, self._ending(runtime))
+        if self.all_found:
+            revoke_all.show(self.all_found, self._ending(runtime))
         else:
             revoke_view.show_plan(self._previews(leaks, runtime), leaks, self._ending(runtime).previews(leaks))
         if not click.confirm("Do this now?", err=True):
@@ -197,7 +197,7 @@ class Revoking:
         if self.ending is None:
             from twokey.fleet.ending import Ending
 
-            picture = self.everyone.picture if self.everyone else None
+            picture = self.all_found.picture if self.all_found else None
             self.ending = Ending(runtime, keep=self.keep_sessions, picture=picture)
         return self.ending
 
@@ -230,7 +230,7 @@ class Revoking:
         if self.evidence is None:
             return ExitCode.DONE
         try:
-            names = self.evidence.write(self.audit, results, self.everyone.powers if self.everyone else {})
+            names = self.evidence.write(self.audit, results, self.all_found.powers if self.all_found else {})
         except TwokeyError as error:
             terminal.show_error(error)
             return ExitCode.FAILED

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from twokey.core.errors import ExitCode
     from twokey.fleet.ending import Ending
     from twokey.fleet.revoking import Leaks
-    from twokey.fleet.revoking_all import Everyone
+    from twokey.fleet.revoking_all import AllUsers
     from twokey.planning.plan import Plan
     from twokey.reports.documents import RevokePlanEntry
     from twokey.revocation.results import RevokeResult
@@ -67,20 +67,20 @@ def plan(
     return exit_code(leaks.ended)
 
 
-def plan_all(everyone: Everyone, ending: Ending, *, as_json: bool) -> ExitCode:
+def plan_all(all_found: AllUsers, ending: Ending, *, as_json: bool) -> ExitCode:
     """Print what would be done for all users; return the exit code."""
     from twokey.cli import revoke_all
     from twokey.reports import documents
     from twokey.revocation.results import exit_code
 
     if as_json:
-        terminal.say_json(documents.encode(documents.RevokePlanDocument([*revoke_all.entries(everyone, ending)])))
+        terminal.say_json(documents.encode(documents.RevokePlanDocument([*revoke_all.entries(all_found, ending)])))
     else:
-        revoke_all.show(everyone, ending)
-        for one in everyone.leaks.ended:
+        revoke_all.show(all_found, ending)
+        for one in all_found.leaks.ended:
             for row in _lines(one, one.user.name):
                 terminal.paragraph(row)
-    return exit_code(everyone.leaks.ended)
+    return exit_code(all_found.leaks.ended)
 
 
 def show_plan(previews: Sequence[Preview], leaks: Leaks, sessions: Mapping[str, Sequence[str]]) -> None:

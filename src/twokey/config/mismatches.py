@@ -190,7 +190,7 @@ def _check_alerts(document: Document) -> None:
                 position,
                 f"`{key}` contains the secret itself: twokey.yaml never holds a secret.",
                 f"Write where it comes from: {key}: {{env: NAME}}, {{file: PATH}} or {{from: URL}}. Replace this "
-                "secret: everyone with access to the file could read it.",
+                "secret: every reader of the file could see it.",
             )
 
 

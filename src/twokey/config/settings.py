@@ -84,7 +84,7 @@ class Selection:
         return any(_matches(name, pattern) for pattern in self.exclude)
 
     def unmatched(self, names: Iterable[str]) -> Iterator[tuple[int, str]]:
-        """Return the patterns that exclude none of these names, with their places in the list."""
+        """Return the patterns that exclude none of these names, with their positions in the list."""
         found = list(names)
         for index, pattern in enumerate(self.exclude):
             if not any(_matches(name, pattern) for name in found):

@@ -27,7 +27,7 @@ _OPTIONS = {"tags": "tag", "labels": "label", "kms_key": "kms"}
 _NEVER = "twokey.yaml never holds a secret"
 _INSTEAD = (
     "Write where it comes from: {{{key}: {{env: NAME}}}}, {{{key}: {{file: PATH}}}} or {{{key}: {{from: URL}}}}. "
-    "Replace this secret: everyone with access to the file could read it."
+    "Replace this secret: every reader of the file could see it."
 )
 
 

@@ -73,9 +73,9 @@ class Ending:
         if self._keep:
             yield KEPT
             return
-        everyone = [found for _, found in self._of_each(leaks, leaks.keys) if found]
-        yield from sessions.summary(everyone)
-        quarantined = [one.user.name for one in everyone if quarantine.of(one.reached[0].principal)]
+        all_sessions = [found for _, found in self._of_each(leaks, leaks.keys) if found]
+        yield from sessions.summary(all_sessions)
+        quarantined = [one.user.name for one in all_sessions if quarantine.of(one.reached[0].principal)]
         if quarantined:
             yield f"AWS has quarantined {', '.join(quarantined)}: see --plan --json for what that means."
 
@@ -106,8 +106,8 @@ class Ending:
             # Which role must not be changed is unknown, so none is.
             self._of = {name: of_the_user_alone(one.user, str(error)) for name, one in self._of.items()}
             own_arn = ""
-        everyone = [*self._of.values()]
-        self._found = sessions.end(everyone, cutoff, self._runtime.iam, own_arn=own_arn, replacing=self._found)
+        all_sessions = [*self._of.values()]
+        self._found = sessions.end(all_sessions, cutoff, self._runtime.iam, own_arn=own_arn, replacing=self._found)
         self._cutoff = cutoff
 
     def _with_sessions(self, result: RevokeResult) -> RevokeResult:

@@ -54,7 +54,7 @@ AGAIN = "Run the same command again: it continues."
 
 
 @dataclass(slots=True)
-class Everyone:
+class AllUsers:
     """All users that are meant, the most powerful first. ``powers``: what their keys can do, as far as that was read.
 
     ``warnings``: what the operator should know besides. ``picture``: the account, if it could be read.
@@ -66,7 +66,7 @@ class Everyone:
     picture: Picture | None = None
 
 
-def find_all(request: Request, path: str | None, runtime: Runtime, settings: Settings) -> Everyone:
+def find_all(request: Request, path: str | None, runtime: Runtime, settings: Settings) -> AllUsers:
     """Find the leaked key of every user of the configuration, or below a path. Changes nothing.
 
     Raises ``UsageError`` for a configuration that cannot be used, and ``BadCredentials``.
@@ -77,11 +77,11 @@ def find_all(request: Request, path: str | None, runtime: Runtime, settings: Set
             state="Nothing was called.",
             remedy="Name the path of the machine users, such as --path /machine-users/; `/` is every user.",
         )
-    everyone, own = Everyone(Leaks(request)), runtime.clients.own_key()
+    all_found, own = AllUsers(Leaks(request)), runtime.clients.own_key()
     now = runtime.clients.clock.now
-    directory = _directory(everyone, runtime)
-    jobs, users = _users(everyone.leaks, path, runtime, settings, directory)
-    if not users and not everyone.leaks.ended:
+    directory = _directory(all_found, runtime)
+    jobs, users = _users(all_found.leaks, path, runtime, settings, directory)
+    if not users and not all_found.leaks.ended:
         raise Failed(
             f"The account has no IAM user below {path or '/'} that is selected.",
             state=NOTHING,
@@ -89,40 +89,40 @@ def find_all(request: Request, path: str | None, runtime: Runtime, settings: Set
         )
     if len(users) > settings.max_users:
         for refused in too_many([jobs[name] for name in users if name in jobs], settings.max_users):
-            everyone.leaks.end(refused.user, Revocation.REFUSED, refused.reason, refused.message)
+            all_found.leaks.end(refused.user, Revocation.REFUSED, refused.reason, refused.message)
         if not jobs:
             message = f"{len(users)} users are selected; one run may change at most {settings.max_users}. {NOTHING}"
             raise UsageError(message, remedy=f"To revoke the keys of all of them, add --max-users {len(users)}.")
-        return everyone
+        return all_found
     found = _by_store(jobs, runtime)
     unknown = [name for name in users if request.both or not _holds(found.get(name))]
     listed = dict(zip(unknown, concurrently(lambda name: _listed(name, runtime), unknown, STORES), strict=True))
     arns = {user.arn: name for name, user in users.items()}
-    of_arn = {arn: everyone.powers[name] for arn, name in arns.items() if name in everyone.powers}
+    of_arn = {arn: all_found.powers[name] for arn, name in arns.items() if name in all_found.powers}
     stored = {name: _stored(found.get(name), now()) for name in users}
     for arn in in_order(arns, of_arn):
         name = arns[arn]
-        _decide(everyone.leaks, users[name], stored[name], listed.get(name, ()), own)
+        _decide(all_found.leaks, users[name], stored[name], listed.get(name, ()), own)
     if replaced := {name: one.held for name, one in stored.items() if one.replaced and one.held}:
-        everyone.warnings.append(_left_alone(replaced))
-    ended = {one.user.name for one in everyone.leaks.ended}
-    without = [name for name in users if name not in everyone.leaks.keys and name not in ended]
+        all_found.warnings.append(_left_alone(replaced))
+    ended = {one.user.name for one in all_found.leaks.ended}
+    without = [name for name in users if name not in all_found.leaks.keys and name not in ended]
     if without:
-        everyone.warnings.append(f"{counted(without)} without an access key: nothing to revoke.")
-    everyone.leaks.jobs.update({name: jobs[name] for name in everyone.leaks.keys if name in jobs})
-    return everyone
+        all_found.warnings.append(f"{counted(without)} without an access key: nothing to revoke.")
+    all_found.leaks.jobs.update({name: jobs[name] for name in all_found.leaks.keys if name in jobs})
+    return all_found
 
 
-def _directory(everyone: Everyone, runtime: Runtime) -> FindsUsers:
+def _directory(all_found: AllUsers, runtime: Runtime) -> FindsUsers:
     """Return one reading of the account; IAM itself, which takes more requests, if the account cannot be read."""
     try:
-        picture = everyone.picture = Picture(runtime.iam)
+        picture = all_found.picture = Picture(runtime.iam)
         names = {user.arn: user.name for user in picture.account.users}
-        everyone.powers.update({names[arn]: power for arn, power in powers(picture.account).items()})
+        all_found.powers.update({names[arn]: power for arn, power in powers(picture.account).items()})
     except BadCredentials:
         raise
     except ServiceError as error:
-        everyone.warnings.append(
+        all_found.warnings.append(
             f"The account cannot be read, so the keys are made Inactive in the order of the users' names, not in that "
             f"of what they can do: {error.message}"
         )

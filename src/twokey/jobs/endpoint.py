@@ -124,7 +124,7 @@ class _Connection(BaseHTTPRequestHandler):
 
     def _provide(self) -> None:
         try:
-            provided = self.server.credentials.ask()
+            provided = self.server.credentials.get()
         except TwokeyError as error:
             self._respond(500, {"code": type(error).__name__, "message": str(error)})
         except Exception as error:  # noqa: BLE001  whatever it is, it must not show what it holds

@@ -133,7 +133,7 @@ class _Request(BaseRequestHandler):
         """Send the credentials."""
         connection: socket.socket = self.request
         try:
-            message = Hidden(f"+{credential_process.document(self.server.credentials.ask())}")
+            message = Hidden(f"+{credential_process.document(self.server.credentials.get())}")
         except TwokeyError as error:
             message = Hidden(f"-{error}")
         connection.sendall(memoryview(message.encode()))

@@ -56,7 +56,7 @@ class Refreshing:
         """Read for the first time; raises the errors of the source."""
         return self._read()
 
-    def ask(self) -> Provided:
+    def get(self) -> Provided:
         """Return credentials for the job; raises ``TwokeyError`` if there are none that work."""
         with self._lock:
             self.requests += 1

@@ -33,8 +33,8 @@ RULES = {
     "TK403": Meaning(
         "medium", "A guard by source address denies requests through VPC endpoints that it means to allow"
     ),
-    "TK501": Meaning("critical", "Anyone can assume a role"),
-    "TK502": Meaning("critical", "Everyone who uses an OIDC provider can assume a role"),
+    "TK501": Meaning("critical", "Any AWS account can assume a role"),
+    "TK502": Meaning("critical", "Every user of an OIDC provider can assume a role"),
     "TK503": Meaning("high", "A role trusts OIDC subjects by a wildcard"),
     "TK504": Meaning("high", "A condition with ForAllValues also holds without a value"),
     "TK505": Meaning("medium", "A role takes OIDC tokens that were made for another service"),

@@ -111,7 +111,7 @@ def trust_of_provider(account: str, partition: str, provider: str, audience: str
         )
     if not subjects:
         raise UsageError(
-            "A role that trusts an OIDC provider without a subject could be assumed by everyone who uses the provider.",
+            "A role that trusts an OIDC provider without a subject could be assumed by every user of the provider.",
             remedy="Add --sub, such as repo:acme/site:ref:refs/heads/main.",
         )
     for subject in subjects:

@@ -1,4 +1,4 @@
-"""Findings about trust policies that anyone could use. Pure.
+"""Findings about trust policies that any account or any user of an OIDC provider could use. Pure.
 
 Sources: "Create a role for OIDC federation", "Identity provider controls for shared OIDC providers", "Principal",
 "NotPrincipal", "Condition operators" and "Set operators for multivalued context keys" (IAM User Guide); "The meaning of
@@ -89,18 +89,18 @@ def trust(role: Principal) -> Iterator[Finding]:
     if role.trust is None or role.path.startswith(_SERVICE_ROLES):
         return
     everything = statements(role.trust)
-    denies = [one for one in everything if one.get("Effect") == "Deny" and _names_everyone(one)]
+    denies = [one for one in everything if one.get("Effect") == "Deny" and _names_all(one)]
     for one in everything:
         if one.get("Effect") != "Allow":
             continue
         if assumes(one, ASSUME) or assumes(one, WEB_IDENTITY):
             yield from _for_all_values(role, one)
-        if assumes(one, ASSUME) and _trusts_everyone(one) and not (_limited(one) or any(map(_refuses_others, denies))):
+        if assumes(one, ASSUME) and _trusts_all(one) and not (_limited(one) or any(map(_refuses_others, denies))):
             yield _finding(
                 role,
                 "TK501",
-                f"Anyone with an AWS account can assume {role.name}: its trust policy names the principal "
-                + ("*." if "Principal" in one else "by NotPrincipal, which is everyone else."),
+                f"Any AWS account can assume {role.name}: its trust policy names the principal "
+                + ("*." if "Principal" in one else "by NotPrincipal, which is every principal but those."),
                 "Name the users and roles that may assume it: twokey policy role-trust --principal ARN.",
             )
         if assumes(one, WEB_IDENTITY):
@@ -108,13 +108,13 @@ def trust(role: Principal) -> Iterator[Finding]:
                 yield from _subjects(role, one, issuer)
 
 
-def _names_everyone(statement: Statement) -> bool:
+def _names_all(statement: Statement) -> bool:
     principal = statement.get("Principal")
     return principal == "*" or (isinstance(principal, dict) and "*" in as_list(principal.get("AWS", [])))
 
 
-def _trusts_everyone(statement: Statement) -> bool:
-    return "NotPrincipal" in statement or _names_everyone(statement)
+def _trusts_all(statement: Statement) -> bool:
+    return "NotPrincipal" in statement or _names_all(statement)
 
 
 def _issuers(statement: Statement) -> Iterator[_Issuer]:
@@ -139,7 +139,7 @@ def _limited(statement: Statement) -> bool:
 
 
 def _refuses_others(statement: Statement) -> bool:
-    """Whether a denying statement denies everyone else than those whom its condition names."""
+    """Whether a denying statement denies every principal but those that its condition names."""
     found = list(conditions(statement))
     if not assumes(statement, ASSUME) or len(found) != 1:
         return False
@@ -169,7 +169,7 @@ def _subjects(role: Principal, statement: Statement, issuer: _Issuer) -> Iterato
         yield _finding(
             role,
             "TK502",
-            f"Everyone who uses {issuer.name} can assume {role.name}: no condition limits {whose} of the token.",
+            f"Every user of {issuer.name} can assume {role.name}: no condition limits {whose} of the token.",
             f"Print a trust policy with the exact subject: twokey policy role-trust --oidc {issuer.name} --sub TEXT.",
         )
         return

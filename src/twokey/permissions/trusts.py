@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 ASSUME = "sts:AssumeRole"
 By = Literal["name", "account"]
-EVERYONE = "*"
+ANY = "*"
 
 
 @dataclass(frozen=True, slots=True)
 class Trusted:
-    """A statement about who may assume a role. ``but``: everyone except the names."""
+    """A statement about who may assume a role. ``but``: every principal except the names."""
 
     deny: bool
     names: frozenset[str]
@@ -78,10 +78,10 @@ def _without_session(name: str) -> str:
 
 
 def own_names(principal: Principal) -> frozenset[str]:
-    """Return the names by which a trust policy names this principal alone, or everyone."""
+    """Return the names by which a trust policy names this principal alone, or every principal."""
     partition = principal.arn.split(":")[1]
     session = f"arn:{partition}:sts::{principal.account}:assumed-role/{principal.name}"
-    return frozenset({EVERYONE, principal.arn, *([session] if principal.kind == "role" else [])})
+    return frozenset({ANY, principal.arn, *([session] if principal.kind == "role" else [])})
 
 
 def account_names(principal: Principal) -> frozenset[str]:

@@ -41,7 +41,7 @@ class InlinePolicies(Protocol):
 
 
 def end(
-    everyone: Sequence[Sessions],
+    all_sessions: Sequence[Sessions],
     cutoff: datetime,
     iam: InlinePolicies,
     *,
@@ -55,7 +55,7 @@ def end(
     ended. ``replacing``: what an earlier call of this run did, whose policies have an earlier cut-off.
     """
     deny = token_policies.deny(cutoff)
-    reached = {one.principal.arn: one for sessions in everyone for one in sessions.reached}
+    reached = {one.principal.arn: one for sessions in all_sessions for one in sessions.reached}
     earlier = {arn: one.policy for arn, one in (replacing or {}).items() if one.outcome == "ended"}
     found: dict[str, SessionResult] = {}
     for kind in ("user", "role"):
@@ -64,7 +64,7 @@ def end(
         )
         done = concurrently(lambda a: _end(reached[a], deny, iam, own_arn, earlier.get(a, "")), arns, AT_A_TIME)
         found.update(zip(arns, done, strict=True))
-    for sessions in everyone:
+    for sessions in all_sessions:
         found.update({one.pattern: _elsewhere(one, deny) for one in sessions.elsewhere})
         if sessions.unknown:
             role = f"{sessions.user.arn.partition(':user/')[0]}:role/*"
@@ -80,10 +80,10 @@ def of(sessions: Sessions, found: Mapping[str, SessionResult]) -> tuple[SessionR
     return tuple(found[name] for name in names if name in found)
 
 
-def kept(everyone: Sequence[Sessions]) -> dict[str, SessionResult]:
+def kept(all_sessions: Sequence[Sessions]) -> dict[str, SessionResult]:
     """Return the results where the operator keeps the sessions."""
     message = "--keep-sessions: sessions that the key made still work."
-    arns = [one.principal.arn for sessions in everyone for one in sessions.reached]
+    arns = [one.principal.arn for sessions in all_sessions for one in sessions.reached]
     return {arn: SessionResult(arn, "kept", message=message) for arn in arns}
 
 
@@ -210,11 +210,11 @@ def preview(sessions: Sessions) -> Iterator[str]:
         )
 
 
-def summary(everyone: Sequence[Sessions]) -> Iterator[str]:
+def summary(all_sessions: Sequence[Sessions]) -> Iterator[str]:
     """Yield the same for many users, in numbers."""
-    reached = {one.principal.arn: one for sessions in everyone for one in sessions.reached}
+    reached = {one.principal.arn: one for sessions in all_sessions for one in sessions.reached}
     roles = [one for one in reached.values() if one.principal.kind == "role"]
-    leaked = {sessions.user.name for sessions in everyone}
+    leaked = {sessions.user.name for sessions in all_sessions}
     protected = [one.principal.name for one in roles if one.protected]
     yield (
         f"Sessions of {_count(len(leaked), 'user')} and of {_count(len(roles) - len(protected), 'role')} from before "
@@ -226,10 +226,10 @@ def summary(everyone: Sequence[Sessions]) -> Iterator[str]:
         yield f"That also ends sessions of these roles for {_listed(sorted(users) + sorted(others))}."
     if protected:
         yield f"Sessions of {_listed(protected)} stay valid: only AWS can change these roles."
-    elsewhere = {one.pattern for sessions in everyone for one in sessions.elsewhere}
+    elsewhere = {one.pattern for sessions in all_sessions for one in sessions.elsewhere}
     if elsewhere:
         yield f"Sessions of roles of other accounts stay valid: {_listed(sorted(elsewhere))}."
-    unknown = next((sessions.unknown for sessions in everyone if sessions.unknown), "")
+    unknown = next((sessions.unknown for sessions in all_sessions if sessions.unknown), "")
     if unknown:
         yield f"Sessions of roles stay valid: which the users can assume is unknown. {unknown}"
 

@@ -28,9 +28,9 @@ def is_shared(group: int) -> bool:
     return not members <= {own}
 
 
-def others_may(state: os.stat_result, everyone: int, group: int) -> bool:
+def others_may(state: os.stat_result, others: int, group: int) -> bool:
     """Return whether other users have one of these permissions, such as ``stat.S_IWOTH`` and ``stat.S_IWGRP``."""
-    return bool(state.st_mode & everyone) or bool(state.st_mode & group and is_shared(state.st_gid))
+    return bool(state.st_mode & others) or bool(state.st_mode & group and is_shared(state.st_gid))
 
 
 def warning_about(path: Path, *, secret: bool) -> str:

@@ -259,7 +259,7 @@ class TestAStandbyThatLags:
         services = services_of(Secret(behind), Hurried())
         first = open_store(URL, services)
         first.put(fresh_credential(), first.load().revision)
-        behind._behind = (3, 0, {"tokens": behind.tokens, "entries": {}, "metadata": {}})
+        behind._lagging = (3, 0, {"tokens": behind.tokens, "entries": {}, "metadata": {}})
         assert isinstance(open_store(URL, services).load().holding, Held)
 
     def test_a_secret_that_was_deleted_whole_begins_again(self, behind: Vault) -> None:
@@ -307,5 +307,5 @@ def test_a_cluster_that_was_restored_does_not_wait_for_a_state_that_it_never_has
     fake.lag, fake.indexed = 1, True
     store = stored(fake)
     store.put(fresh_credential(), store.load().revision)
-    fake._behind = (10_000, 0, fake._state())
+    fake._lagging = (10_000, 0, fake._state())
     assert isinstance(store.held(), Held)

@@ -286,7 +286,7 @@ class TestAnOlderVersionThanOneThatThisRunSaw:
         older = {"tokens": fake.tokens, "metadata": {}, "entries": {PATH: list(fake.entries[PATH])}}
         Secret(fake).plant(fresh_credential())
         store.load()
-        fake.lag, fake._behind = 1, (3, 0, older)
+        fake.lag, fake._lagging = 1, (3, 0, older)
         return store
 
     def test_is_read_again_after_longer_and_longer_pauses(self, fake: Vault, store: Store, hurried: Hurried) -> None:
@@ -294,7 +294,7 @@ class TestAnOlderVersionThanOneThatThisRunSaw:
         assert hurried.slept == pytest.approx(0.1 + 0.2 + 0.4)
 
     def test_is_believed_in_the_end_and_then_without_a_pause(self, fake: Vault, store: Store, hurried: Hurried) -> None:
-        fake.lag, fake.entries = 0, fake._behind[2]["entries"]
+        fake.lag, fake.entries = 0, fake._lagging[2]["entries"]
         assert store.held() == Held(str((fake.data(PATH) or {})["AccessKeyId"]))
         assert hurried.slept == pytest.approx(0.1 + 0.2 + 0.4 + 0.8 + 1.6 + 3.2)
         store.held()

@@ -4,8 +4,8 @@ Infisical shows values and versions. One request creates or updates several secr
 id and secret change together; the others stay. A comment names the access key unless the operator wrote another text. A
 value that refers to another secret, ``${…}``, is never overwritten: readers see the other secret's value.
 
-Where a project has a policy for changes, a write makes a request for approval instead, and takes effect when someone
-approves it. So such a delivery is in doubt.
+Where a project has a policy for changes, a write makes a request for approval instead, and takes effect when a
+reviewer approves it. So such a delivery is in doubt.
 
 A machine identity logs in with Universal Auth, or has a token.
 
@@ -212,7 +212,7 @@ class Secrets(MergedValues):
             raise Ambiguous(
                 f"Infisical was asked to {request.description}, and made a request for approval instead: a policy of "
                 "the project protects these secrets.",
-                state="It takes effect when someone approves the request.",
+                state="It takes effect when a reviewer approves the request.",
                 remedy="Reject the request in Infisical. Exclude the folder from the policy, or let it bypass the "
                 "policy for twokey's identity, then run again.",
             )

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 REPOSITORY, ORGANIZATION = "woodpecker", "woodpecker-org"
 EVENTS = ("push", "tag", "release", "deployment", "cron", "manual")
-"""The events that may use a new secret: all but those of pull requests, which may come from anyone."""
+"""The events that may use a new secret: all but those of pull requests, which may come from any account."""
 _PULL_REQUESTS = ("pull_request", "pull_request_closed", "pull_request_metadata")
 NAMES = replace(formats.ENVIRONMENT, case_insensitive=True)
 PERMISSIONS = {

@@ -248,7 +248,7 @@ class DestinationContract(EveryDestinationContract):
     ) -> None:
         settings = backend.settings()
         if not settings.get("url") or backend.url.partition(":")[2].startswith("http"):
-            return  # its service has one address for everyone, or the URL says which server it is
+            return  # its service has one address for all accounts, or the URL says which server it is
         elsewhere = services_of(backend, hurried, {**settings, "url": "https://elsewhere.test"})
         other = registry.open_destination(backend.url, elsewhere)
         assert identity(destination, services, ACCOUNT) != identity(other, elsewhere, ACCOUNT)

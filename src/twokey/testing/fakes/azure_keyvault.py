@@ -115,8 +115,8 @@ class KeyVault(FakeService):
         if not isinstance(body.get("value"), str) or len(body["value"].encode()) > MOST_VALUE:
             raise _refusal(400, "The value is missing or too long.")
         attributes = {"enabled": True, **(body.get("attributes") or {})}
-        given = {key: body[key] for key in ("contentType", "tags") if body.get(key)}
-        self.put(name, body["value"], attributes=attributes, **given)
+        options = {key: body[key] for key in ("contentType", "tags") if body.get(key)}
+        self.put(name, body["value"], attributes=attributes, **options)
         return Reply(200, self._shown(name))
 
     @route("GET", r"/deletedsecrets/([^/]+)")

@@ -208,9 +208,9 @@ class Google(FakeService):
         if target in self.secrets:
             raise _refusal(409, f"Secret [{target}] already exists.", status="ALREADY_EXISTS")
         self._check_annotations(body.get("annotations") or {})
-        given = {key: body[key] for key in ("annotations", "labels") if body.get(key)}
+        options = {key: body[key] for key in ("annotations", "labels") if body.get(key)}
         own = {key: body[key] for key in ("replication", "customerManagedEncryption") if key in body}
-        self.secrets[target] = {**self._made(), **given, **own}
+        self.secrets[target] = {**self._made(), **options, **own}
         return Reply(200, self._shown(target))
 
     @route("PATCH", _SECRET)
@@ -307,17 +307,19 @@ class Google(FakeService):
         """Return whether a subject token is one of the job's, or a request that STS says the trusted key signed."""
         if form.get("subject_token_type") != AWS_TYPE:
             return form.get("subject_token") == "ey.subject"
-        asked = json.loads(unquote(form["subject_token"]))
-        headers = {one["key"]: one["value"] for one in asked["headers"]}
+        request = json.loads(unquote(form["subject_token"]))
+        headers = {one["key"]: one["value"] for one in request["headers"]}
         signed = headers.get("Authorization", "").partition("SignedHeaders=")[2].partition(",")[0].split(";")
         target = {name.lower(): value for name, value in headers.items()}.get("x-goog-cloud-target-resource")
         if target != form.get("audience") or "x-goog-cloud-target-resource" not in signed or "host" not in headers:
             return False
         try:
-            caller(asked["method"], asked["url"], headers, b"", region=self.aws_region, keys={AWS_KEY: AWS_SECRET})
+            caller(request["method"], request["url"], headers, b"", region=self.aws_region, keys={AWS_KEY: AWS_SECRET})
         except RefusedByAws:
             return False
-        return str(asked["url"]).startswith(f"https://sts.{self.aws_region}.") and "GetCallerIdentity" in asked["url"]
+        return (
+            str(request["url"]).startswith(f"https://sts.{self.aws_region}.") and "GetCallerIdentity" in request["url"]
+        )
 
     def _granted(self) -> Reply:
         token = f"ya29.{self.tick()}"

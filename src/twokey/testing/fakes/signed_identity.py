@@ -30,8 +30,8 @@ def caller(
 
     ``url`` is where STS gets it, whatever its sender wrote; ``keys`` are the secrets by the key's ID.
     """
-    given = {name.lower(): value for name, value in headers.items()}
-    found = _AUTHORIZATION.fullmatch(given.get("authorization", ""))
+    received = {name.lower(): value for name, value in headers.items()}
+    found = _AUTHORIZATION.fullmatch(received.get("authorization", ""))
     if found is None:
         raise RefusedByAws("MissingAuthenticationToken: Request is missing Authentication Token")
     key, scope, signed, written = found.groups()
@@ -40,8 +40,8 @@ def caller(
     if key not in keys:
         raise RefusedByAws("InvalidClientTokenId: The security token included in the request is invalid.")
     host = url.partition("://")[2].partition("/")[0].partition("?")[0]
-    covered = {name: {**given, "host": host}.get(name, "") for name in signed.split(";")}
-    part = SignedPart(method, url, covered, sha256(body).hexdigest(), given.get("x-amz-date", ""), body=body)
+    covered = {name: {**received, "host": host}.get(name, "") for name in signed.split(";")}
+    part = SignedPart(method, url, covered, sha256(body).hexdigest(), received.get("x-amz-date", ""), body=body)
     if signature(part, key_id=key, secret=keys[key], region=region, service="sts") != written:
         raise RefusedByAws(
             "SignatureDoesNotMatch: The request signature we calculated does not match the signature you provided."

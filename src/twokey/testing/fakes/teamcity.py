@@ -1,7 +1,7 @@
 """TeamCity's REST API for the parameters of projects.
 
 A list holds the inherited parameters too. The value of a password is never shown. A write replaces the whole parameter:
-without a type, it makes one whose value everyone sees. In a build, two percent signs are one.
+without a type, it makes one whose value every user sees. In a build, two percent signs are one.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ class Vault(FakeService):
         self.lag, self.indexed, self.lag_status = 0, True, 412
         self.namespaces: list[tuple[str, str]] = []
         self._index = 0
-        self._behind: tuple[int, int, dict[str, Any]] = (0, 0, {})
+        self._lagging: tuple[int, int, dict[str, Any]] = (0, 0, {})
         self.entries: dict[str, list[dict[str, str] | None]] = {}
         self.metadata: dict[str, dict[str, str]] = {}
         self.denied: set[str] = set()
@@ -70,15 +70,15 @@ class Vault(FakeService):
         self.namespaces.append((request.path, request.headers.get("X-Vault-Namespace", "")))
         if not self.lag:
             return super().handle(request)
-        reads, index, older = self._behind
+        reads, index, older = self._lagging
         if request.method == "GET" and reads:
-            self._behind = (reads - 1, index, older)
+            self._lagging = (reads - 1, index, older)
             return self._by_the_standby(request, index, older)
         before = deepcopy(self._state())
         reply = super().handle(request)
         if self._state() == before:
             return reply
-        self._behind = (self.lag, index, older) if reads else (self.lag, self._index, before)
+        self._lagging = (self.lag, index, older) if reads else (self.lag, self._index, before)
         self._index += 1
         shown = {"X-Vault-Index": self._shown(self._index)} if self.indexed else {}
         return Reply(reply.status, reply.body, {**reply.headers, **shown})
