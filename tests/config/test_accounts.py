@@ -38,7 +38,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (
             "{organizations: {role: 'arn:aws:iam::123456789012:role/a'}}",
             "",
-            "the name of a role, which each account has",
+            "the name of a role that each account has",
         ),
         ("{organizations: {}}", "", "has no `role`"),
         ("{organizations: {role: a, ou: prod}}", "", "expected the ID of an organizational unit"),
