@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from twokey.core.secret import Credential
 from twokey.destinations import registry
-from twokey.destinations.ci.named_values import note_of
+from twokey.destinations.formats.notes import note_of
 from twokey.testing.contract import Backend, Hurried, services_of
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 
 from support.roles import make_role
 from twokey.aws.roles import Sessions
+from twokey.cli import relayed_credentials
 from twokey.jobs import env
 from twokey.jobs.credentials import StoreSource
 from twokey.jobs.endpoint import Endpoint
@@ -104,7 +105,8 @@ def by_endpoint(source: Source, store: StoreSource, stack: ExitStack) -> Mapping
 
 def by_profile(source: Source, store: StoreSource, stack: ExitStack) -> Mapping[str, str]:
     profile = stack.enter_context(Profile({}))
-    profile.relay(Refreshing(source, store.clock, lambda _: None, lambda _: None))
+    credentials = Refreshing(source, store.clock, lambda _: None, lambda _: None)
+    profile.relay(credentials, relayed_credentials.__name__)
     return profile.variables()
 
 

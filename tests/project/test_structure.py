@@ -31,6 +31,8 @@ PURE_LIBRARIES = {
 PORTS = {name for module in MODULES if package(module) == "core" for name in source(module).protocols}
 """The types of what reaches the outside world, and of what stands in for it."""
 IMPURE_CALLS = {"__import__", "eval", "exec", "input", "open", "print"}
+KINDS = tuple(f"twokey.destinations.{folder}." for folder in ("ci", "hooks", "local", "stores"))
+"""The folders of kinds of destination."""
 CLOCKS = {"now", "today", "utcnow"}
 LOADED_BY_NAME = {
     "twokey.cli.main": {f"twokey.cli.{name.replace('-', '_')}" for name in COMMANDS},
@@ -147,6 +149,14 @@ class TestImports:
     @pytest.mark.parametrize("module", sorted(module for module in MODULES if package(module) == "jobs"))
     def test_what_runs_beside_a_job_reaches_services_through_ports_alone(self, module: str) -> None:
         assert {package(name) for name in imports(module)} <= {"", "core", "jobs", "system"}
+
+    def test_a_module_that_is_only_named_by_a_text_counts_as_imported(self) -> None:
+        assert "twokey.destinations.locks.s3" in imports("twokey.destinations.locks.registry")
+
+    @pytest.mark.parametrize("module", sorted(module for module in MODULES if module.startswith(KINDS)))
+    def test_kinds_of_one_folder_share_with_those_of_others_only_formats_and_logins(self, module: str) -> None:
+        folder = f"{module.rpartition('.')[0]}."
+        assert not {name for name in imports(module) if name.startswith(KINDS) and not name.startswith(folder)}
 
     @pytest.mark.parametrize("module", sorted(module for module in MODULES if package(module) == "audit_log"))
     def test_the_checker_of_audit_logs_shares_nothing_with_what_decides(self, module: str) -> None:

@@ -1,6 +1,6 @@
 """What the source of twokey says: which modules and packages import which, what is called, and every message.
 
-Imports in functions and for types count.
+Imports in functions and for types count, and so does a text that is the name of a module of twokey: it may be started.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Source:
 
     docstring: str | None
     imports: set[str] = field(default_factory=set)
-    """Every module that is imported, wherever in it."""
+    """Every module that is imported or named by a text, wherever in it."""
     relative: set[str] = field(default_factory=set)
     """What is imported without naming the whole module."""
     calls: set[str] = field(default_factory=set)
@@ -58,6 +58,7 @@ def source(module: str) -> Source:
     for node in ast.walk(top):  # an f-string comes before its parts
         found.names |= _named(node)
         if isinstance(node, ast.Constant):
+            found.imports |= _imported(node)
             if isinstance(node.value, str) and id(node) not in inside:
                 found.texts.append((node.lineno, node.value))
         elif isinstance(node, ast.Attribute):
@@ -115,6 +116,8 @@ def _imported(node: ast.AST) -> set[str]:
     if isinstance(node, ast.ImportFrom) and not node.level:
         names = {f"{node.module}.{alias.name}" for alias in node.names}
         return {name if name in MODULES else str(node.module) for name in names}
+    if isinstance(node, ast.Constant) and isinstance(node.value, str) and "." in node.value:
+        return {node.value} & set(MODULES)
     return set()
 
 

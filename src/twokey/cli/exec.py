@@ -127,6 +127,7 @@ def _provide(
     provided: Provided,
 ) -> Mapping[str, Hidden]:
     """Return the environment of the command, and start what it needs."""
+    from twokey.cli import relayed_credentials
     from twokey.jobs import env
     from twokey.jobs.profile import Profile
 
@@ -142,7 +143,7 @@ def _provide(
         mask_texts(endpoint.token)
         added |= endpoint.variables()
     else:
-        profile.relay(credentials)
+        profile.relay(credentials, relayed_credentials.__name__)
     try:
         added |= profile.variables()
     except OSError as error:

@@ -37,10 +37,11 @@ from twokey.core.model import CannotTell, Held, Holding, NotHeld, Record
 from twokey.core.ports import Clock
 from twokey.core.secret import Credential, Hidden
 from twokey.destinations.address import Address
-from twokey.destinations.ci.named_values import NamedValues, Shown, beside, note_of
+from twokey.destinations.ci.named_values import NamedValues, Shown
 from twokey.destinations.claims import Claims
 from twokey.destinations.connections import ConnectionContext, Settings
 from twokey.destinations.formats import options as formats
+from twokey.destinations.formats.notes import beside, note_of
 from twokey.destinations.kind import (
     AwsScope,
     ConnectionKind,

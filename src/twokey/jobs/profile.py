@@ -41,7 +41,6 @@ SETTINGS = frozenset(
     }
 )
 """The settings of a profile that select no credentials; any other may."""
-_CLIENT = "twokey.cli.relayed_credentials"
 
 
 class Profile:
@@ -68,9 +67,12 @@ class Profile:
         self._open.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def relay(self, credentials: Refreshing) -> None:
-        """Have the profile's ``credential_process`` ask for these credentials."""
-        self._relay = self._open.enter_context(_Relay(self._folder / "socket", credentials))
+    def relay(self, credentials: Refreshing, client: str) -> None:
+        """Have the profile's ``credential_process`` ask for these credentials.
+
+        ``client``: the module that it runs, with the path of the socket. It prints what the socket provides.
+        """
+        self._relay = self._open.enter_context(_Relay(self._folder / "socket", credentials, client))
 
     def variables(self) -> dict[str, str]:
         """Write the file, and return the variables that name it and an empty file of credentials."""
@@ -106,8 +108,9 @@ def _rendered(settings: Mapping[str, Any]) -> list[str]:
 class _Relay(Serving, UnixStreamServer):
     """Answers on a socket in the private directory: only this user can connect to it."""
 
-    def __init__(self, path: Path, credentials: Refreshing) -> None:
+    def __init__(self, path: Path, credentials: Refreshing, client: str) -> None:
         self.credentials = credentials
+        self._client = client
         self._path = str(path)
         try:
             super().__init__(self._path, _Request)
@@ -121,7 +124,7 @@ class _Relay(Serving, UnixStreamServer):
     @property
     def command(self) -> str:
         """The command line that prints the credentials. Without ``-P``, Python would look in the job's directory."""
-        return shlex.join([sys.executable, "-P", "-m", _CLIENT, self._path])
+        return shlex.join([sys.executable, "-P", "-m", self._client, self._path])
 
 
 class _Request(BaseRequestHandler):

@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from twokey.core.errors import ServiceRejected
-from twokey.destinations.ci.named_values import SHORTER, NamedValues, Shown, beside
+from twokey.destinations.ci.named_values import SHORTER, NamedValues, Shown
 from twokey.destinations.ci.token_connection import ServerSettings, connector
 from twokey.destinations.formats import options as formats
+from twokey.destinations.formats.notes import beside
 from twokey.destinations.kind import ConnectionKind, Kind, Permission, phrase
 from twokey.http import paging
 from twokey.http.messages import Request

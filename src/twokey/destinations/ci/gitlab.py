@@ -27,8 +27,9 @@ from twokey.core.errors import AccessDenied, Ambiguous, Failed, NotFound, Servic
 from twokey.core.secret import Hidden
 from twokey.destinations import connections
 from twokey.destinations.address import without_fields
-from twokey.destinations.ci.named_values import SHORTER, NamedValues, Shown, is_note
+from twokey.destinations.ci.named_values import SHORTER, NamedValues, Shown
 from twokey.destinations.formats import options as formats
+from twokey.destinations.formats.notes import is_note
 from twokey.destinations.kind import ConnectionKind, Kind, Permission, phrase
 from twokey.destinations.sources import Source
 from twokey.http.client import Http

@@ -23,8 +23,9 @@ from urllib.parse import parse_qs, quote, urlsplit
 from twokey.core.errors import AccessDenied, Ambiguous, Failed, NotFound, ServiceRejected
 from twokey.core.secret import Hidden
 from twokey.destinations import connections
-from twokey.destinations.ci.named_values import SHORTER, NamedValues, Shown, beside
+from twokey.destinations.ci.named_values import SHORTER, NamedValues, Shown
 from twokey.destinations.formats import options as formats
+from twokey.destinations.formats.notes import beside
 from twokey.destinations.kind import ConnectionKind, Kind, Permission, phrase
 from twokey.destinations.sources import Source
 from twokey.http import paging

@@ -26,8 +26,9 @@ from twokey.core.errors import Ambiguous, ServiceRejected, UsageError
 from twokey.core.secret import Hidden
 from twokey.destinations import connections
 from twokey.destinations.ci.merged_values import MergedValues
-from twokey.destinations.ci.named_values import Shown, beside
+from twokey.destinations.ci.named_values import Shown
 from twokey.destinations.formats import options as formats
+from twokey.destinations.formats.notes import beside
 from twokey.destinations.kind import ConnectionKind, Kind, Permission, phrase
 from twokey.destinations.logins.oauth import granted
 from twokey.destinations.sources import Source

@@ -33,7 +33,8 @@ from twokey.core.destination import Receipt, Traits
 from twokey.core.errors import AccessDenied, Ambiguous, BadCredentials, Failed, ServiceError, ServiceRejected
 from twokey.core.model import CannotTell, Held, Holding, NotHeld
 from twokey.destinations import connections
-from twokey.destinations.ci.named_values import beside, note_of, unconfirmed
+from twokey.destinations.ci.named_values import unconfirmed
+from twokey.destinations.formats.notes import beside, note_of
 from twokey.destinations.kind import ConnectionKind, Kind, Permission, phrase
 from twokey.destinations.sources import Source
 from twokey.http.client import Http

@@ -7,7 +7,6 @@ arrived.
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from twokey.core.errors import Ambiguous, ServiceError, ServiceRejected
 from twokey.core.model import CannotTell, Held, Holding, NotHeld
 from twokey.destinations.formats import temporary
 from twokey.destinations.formats.format import SAMPLE
+from twokey.destinations.formats.notes import note_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +30,6 @@ SHORTER = "Shorten template= or the extra.* options of the destination."
 """The remedy for a value that the service does not take because of its length."""
 _MISSING = "-"
 _STAMP = "pair"
-_NOTE = re.compile(r"Access key \w+, rotated by twokey", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,21 +220,6 @@ def unconfirmed(name: str, error: ServiceError) -> Ambiguous:
     )
 
 
-def note_of(credential: Credential) -> str:
-    """Return the text beside a value, for the operator. It contains no secret."""
-    return f"Access key {credential.access_key_id}, rotated by twokey"
-
-
-def is_note(text: str) -> bool:
-    """Return whether the text beside a value is twokey's own, or empty. A text of the operator is kept."""
-    return not text or bool(_NOTE.fullmatch(text))
-
-
-def beside(note: str, there: str) -> str:
-    """Return the text to write beside a value, where ``there`` is the present one: a text of the operator is kept."""
-    return note if is_note(there) else there
-
-
 def _is(shown: Shown | None, value: Hidden) -> bool:
     return shown is not None and shown.value is not None and shown.value == value
 
@@ -246,4 +230,4 @@ def _may_be(shown: Shown, value: Hidden) -> bool:
     return not shown.tail or value.endswith(shown.tail)
 
 
-__all__ = ["SHORTER", "CannotTell", "Held", "NamedValues", "Shown", "beside", "is_note", "note_of", "unconfirmed"]
+__all__ = ["SHORTER", "CannotTell", "Held", "NamedValues", "Shown", "unconfirmed"]

@@ -20,8 +20,9 @@ import msgspec
 from twokey.core.destination import Receipt, Traits
 from twokey.core.errors import Ambiguous, Failed, ServiceError, ServiceRejected
 from twokey.core.model import CannotTell, Held, Holding, NotHeld
-from twokey.destinations.ci.named_values import beside, note_of, unconfirmed
+from twokey.destinations.ci.named_values import unconfirmed
 from twokey.destinations.ci.token_connection import ServerSettings, connector
+from twokey.destinations.formats.notes import beside, note_of
 from twokey.destinations.kind import ConnectionKind, Kind, Permission, phrase
 from twokey.http import paging
 from twokey.http.messages import Request

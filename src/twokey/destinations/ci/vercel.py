@@ -23,9 +23,10 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from twokey.core.errors import Ambiguous, ServiceRejected
-from twokey.destinations.ci.named_values import SHORTER, NamedValues, Shown, beside
+from twokey.destinations.ci.named_values import SHORTER, NamedValues, Shown
 from twokey.destinations.ci.token_connection import TokenSettings, connector
 from twokey.destinations.formats import options as formats
+from twokey.destinations.formats.notes import beside
 from twokey.destinations.kind import ConnectionKind, Kind, Permission, phrase
 from twokey.http import paging
 from twokey.http.messages import Request

@@ -23,9 +23,10 @@ from urllib.parse import quote
 import msgspec
 
 from twokey.core.errors import Ambiguous, ServiceRejected
-from twokey.destinations.ci.named_values import NamedValues, Shown, is_note
+from twokey.destinations.ci.named_values import NamedValues, Shown
 from twokey.destinations.ci.token_connection import ServerSettings, connector
 from twokey.destinations.formats import options as formats
+from twokey.destinations.formats.notes import is_note
 from twokey.destinations.kind import ConnectionKind, Kind, Permission, phrase
 from twokey.http import paging
 from twokey.http.messages import Request

@@ -17,6 +17,7 @@ from twokey.core.journal import Journal
 from twokey.core.model import CannotTell, Held, Holding, NotHeld, Record
 from twokey.destinations.formats.format import SAMPLE
 from twokey.destinations.formats.journals import decode_journal, encode_journal
+from twokey.destinations.formats.notes import note_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -138,7 +139,7 @@ class ServiceStore(ABC):
             raise self._conflict()
         values, left = self._wanted(kept, credential), self._left_over(kept)
         return self._written(
-            lambda: self._write_credential(values, revision, _note(credential), left),
+            lambda: self._write_credential(values, revision, note_of(credential), left),
             lambda kept: _same(kept.values, values) and not self._left_over(kept),
             revision,
             "the credential",
@@ -254,12 +255,6 @@ class ServiceStore(ABC):
     @abstractmethod
     def _own(self, revision: object) -> None:
         """Raise ``TypeError`` for a revision of another kind of store."""
-
-
-def _note(credential: Credential) -> str:
-    from twokey.destinations.ci.named_values import note_of
-
-    return note_of(credential)
 
 
 def _same(found: Mapping[str, Hidden] | None, wanted: Mapping[str, Hidden]) -> bool:
