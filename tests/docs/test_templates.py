@@ -1,7 +1,8 @@
-"""The issue forms are such as GitHub takes, and name the kinds of destination that there are.
+"""The issue forms are such as GitHub takes, name the kinds of destination, and are GitLab's templates, too.
 
 Source: "Syntax for issue forms", "Syntax for GitHub's form schema", "Configuring issue templates for your repository",
-GitHub Docs. GitHub shows no form that breaks one of these rules, and says so on the page of the file only.
+GitHub Docs. GitHub shows no form that breaks one of these rules, and says so on the page of the file only. GitLab has
+no forms, only Markdown ("Description templates", GitLab Docs).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import yaml
 
 from docs import pages
 
+GITLAB = pages.ROOT / ".gitlab" / "issue_templates"
 FOLDER = pages.ROOT / ".github" / "ISSUE_TEMPLATE"
 CHOOSER = "config.yml"
 FORMS = sorted(file.name for file in FOLDER.glob("*.yml") if file.name != CHOOSER)
@@ -150,3 +152,44 @@ def test_pages_that_the_forms_name_are_there() -> None:
     for name in FORMS:
         for path in re.findall(r"`(docs/[\w/.-]+)`", (FOLDER / name).read_text(encoding="utf-8")):
             assert (pages.ROOT / path).is_file(), path
+
+
+def as_markdown(form: dict[str, Any]) -> str:
+    """Return a form as a template of GitLab: a heading for each field, and in a comment what belongs below it."""
+    parts = [f"<!-- {form['description']} -->"]
+    for element in form["body"]:
+        attributes = element["attributes"]
+        if element["type"] == "markdown":
+            parts.append(attributes["value"].strip())
+            continue
+        required = element.get("validations", {}).get("required")
+        parts.append(f"## {attributes['label']}{' (required)' if required else ''}")
+        parts += [f"<!-- {hint} -->" for hint in hints(element)]
+        if element["type"] == "checkboxes":
+            parts.append("\n".join(f"- [ ] {option['label']}" for option in attributes["options"]))
+        elif "render" in attributes:
+            parts.append(f"```{attributes['render']}\n\n```")
+    return "\n\n".join([*parts, *(f"/label ~{label}" for label in form["labels"])]) + "\n"
+
+
+def hints(element: dict[str, Any]) -> list[str]:
+    """Return what the form says about a field."""
+    attributes = element["attributes"]
+    options = attributes["options"] if element["type"] == "dropdown" else []
+    number = "Any" if attributes.get("multiple") else "One"
+    texts = [
+        attributes.get("description", "").strip(),
+        f"Example: {attributes['placeholder']}" if "placeholder" in attributes else "",
+        f"{number} of: {', '.join(options)}" if options else "",
+    ]
+    return [text for text in texts if text]
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_gitlab_has_the_same_as_a_template(name: str) -> None:
+    form = read(name)
+    assert (GITLAB / f"{form['name']}.md").read_text(encoding="utf-8") == as_markdown(form)
+
+
+def test_gitlab_has_no_other_templates() -> None:
+    assert len(list(GITLAB.iterdir())) == len(FORMS)

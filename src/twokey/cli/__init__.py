@@ -1,1 +1,1 @@
-"""The commands: one file each. ``render.py`` is the only one that prints."""
+"""The commands: one file each. ``terminal.py`` is the only one that prints."""
