@@ -650,7 +650,7 @@ RULES = (
     Rule(
         "revocation: at a terminal, nothing is changed before the operator agrees",
         "cli/revoke_run.py",
-        "        if self.ask and leaks.keys:",
+        "        if self.confirm and leaks.keys:",
         "        if False:",
         ("tests/cli/test_revoke_asks.py",),
     ),
