@@ -68,6 +68,31 @@ def test_a_key_that_works_too_late_is_said_to_work_by_then(world: World) -> None
         proved(world, Verification(3, SECOND, 3 * SECOND))
 
 
+class Slow(Responses):
+    """An STS that takes ten seconds for each response."""
+
+    def __init__(self, world: World, *responses: tuple[str, str] | None) -> None:
+        super().__init__(*responses)
+        self.world = world
+
+    def identity_of(self, credential: Credential, region: str | None = None) -> tuple[str, str] | None:
+        self.world.now += 10 * SECOND
+        return super().identity_of(credential, region)
+
+
+def test_a_row_that_is_to_be_finished_is_however_long_the_requests_take(world: World) -> None:
+    rules = Verification(3, SECOND, 3 * SECOND, finishes=True)
+    asked(world, Slow(world, OURS), rules)
+    assert world.now == START + 32 * SECOND
+
+
+def test_a_row_that_breaks_after_the_time_is_not_begun_again(world: World) -> None:
+    rules = Verification(3, SECOND, 3 * SECOND, finishes=True)
+    with pytest.raises(NotVerified, match="within 3 s: AWS does not know the key yet"):
+        asked(world, Slow(world, OURS, OURS, None), rules)
+    assert world.now == START + 32 * SECOND
+
+
 def asked(world: World, sts: Responses, rules: Verification, still_ours: Callable[[], None] = lambda: None) -> None:
     verify(Credential("N1", "x" * 40), USER, rules, sts, Clock(world), still_ours)
 

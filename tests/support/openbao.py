@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "root-token-of-the-tests"
-LONGEST_START = 60.0
+LONGEST_START = 600.0
 _numbers = itertools.count(1)
 _HOP = {"transfer-encoding", "content-length", "connection", "date"}
 
@@ -212,7 +212,7 @@ class Cluster:
         join = {"retry_join": [{"leader_api_addr": leader}]} if leader else {}
         listener = {"address": f"127.0.0.1:{port}", "cluster_address": f"127.0.0.1:{beside}", "tls_disable": True}
         settings = {
-            "storage": {"raft": {"path": str(data), "node_id": name, "performance_multiplier": 1, **join}},
+            "storage": {"raft": {"path": str(data), "node_id": name, "performance_multiplier": 5, **join}},
             "listener": [{"tcp": listener}],
             "api_addr": f"http://127.0.0.1:{port}",
             "cluster_addr": f"https://127.0.0.1:{beside}",

@@ -16,12 +16,16 @@ ZERO = timedelta(0)
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """How a created key is proved: ``successes`` in a row, ``interval`` apart, in each region, within ``timeout``."""
+    """How a created key is proved: ``successes`` in a row, ``interval`` apart, in each region, within ``timeout``.
+
+    ``finishes``: a row of successes that has begun by then is finished, however long the requests take.
+    """
 
     successes: int = 3
     interval: timedelta = timedelta(seconds=0.5)
     timeout: timedelta = timedelta(seconds=60)
     regions: tuple[str, ...] = ()
+    finishes: bool = False
 
     def __post_init__(self) -> None:
         """Refuse settings that prove nothing, or that can never succeed."""
@@ -45,7 +49,7 @@ class Verification:
     @property
     def shortest(self) -> Verification:
         """The same proof in the shortest time: for a key that has existed long enough for every server to know it."""
-        return replace(self, timeout=self.least + SECOND)
+        return replace(self, timeout=self.least + SECOND, finishes=True)
 
 
 def wide_enough(kept: timedelta) -> str:

@@ -40,7 +40,8 @@ def verify(
         in_a_row, why = (in_a_row + 1, why) if ok else (0, reason)
         if in_a_row >= rules.successes:
             return
-        if clock.monotonic() + rules.interval.total_seconds() >= deadline:
+        goes_on = rules.finishes and ok
+        if not goes_on and clock.monotonic() + rules.interval.total_seconds() >= deadline:
             if in_a_row:
                 why = f"it worked only {in_a_row} times in a row, and {rules.successes} are required."
             raise NotVerified(
