@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from twokey.core.commands import command, rotate_command
+from twokey.core.commands import command, ignoring_last_use, rotate_command
 
 SOURCES = sorted(Path(command.__code__.co_filename).parents[1].rglob("*.py"))
 BUILT_BY_HAND = re.compile(r"twokey [a-z-]+ (--[a-z-]+ )*\{")
@@ -23,6 +23,20 @@ BUILT_BY_HAND = re.compile(r"twokey [a-z-]+ (--[a-z-]+ )*\{")
 )
 def test_a_user_is_never_taken_for_an_option(user: str, shown: str) -> None:
     assert rotate_command(user, "--force") == shown
+
+
+@pytest.mark.parametrize(
+    ("force", "retire", "shown"),
+    [
+        (False, (), "twokey rotate ci --ignore-last-use"),
+        (True, (), "twokey rotate ci --force --ignore-last-use"),
+        (True, ("K9", "K8"), "twokey rotate ci --force --ignore-last-use --retire K8 --retire K9"),
+    ],
+)
+def test_the_command_that_ignores_the_last_use_repeats_what_the_operator_requested(
+    force: bool, retire: tuple[str, ...], shown: str
+) -> None:
+    assert ignoring_last_use("ci", force=force, retire=retire) == shown
 
 
 def test_no_other_module_puts_a_user_into_a_command() -> None:

@@ -23,7 +23,9 @@ OLD: dict[str, Any] = {"current": "K2", "last": "K1", "committed": ago(days=16)}
 FRESH: dict[str, Any] = {"current": "K2", "last": "K1", "committed": ago(days=1)}
 LEAKED = key("K2", days=16, active=False)
 KEPT, TO_DELETE = Revoked(ago(minutes=5)), Revoked(ago(minutes=5), ago(minutes=5))
-LEAKED_BEFORE = "K2 has leaked and is Inactive, so jobs fail, and there is no room for another key: "
+NOT_REPLACED = (
+    "K2 has leaked and is Inactive, but is NOT replaced, so jobs fail: IAM allows two keys for each user, and "
+)
 
 
 def decide(*others: Any, mark: Revoked = KEPT, policy: RotationPolicy = POLICY, **fields: Any) -> Any:
@@ -48,18 +50,18 @@ class TestWhatMayMakeRoom:
         refused = decide(key("K9", days=3), last_used={"K9": ago(days=2)}, current="K2")
         assert (refused.outcome, refused.reason) == (Outcome.REFUSED, Reason.LEAKED)
         assert refused.message == (
-            f"{LEAKED_BEFORE}K9 has not leaked, and stays. K9 (Active, last used 2d ago for s3 in eu-central-1) To "
-            "delete K2 and create another key in its place: twokey revoke K2 --delete. If K9 has leaked, too: twokey "
-            "revoke K2 --both --delete."
+            f"{NOT_REPLACED}K9 has not leaked, and stays. To delete K2 and create another key in its place "
+            "(recommended): twokey revoke K2 --delete. If K9 has leaked, too: twokey revoke K2 --both --delete. In the "
+            "way: K9 (Active, last used 2d ago for s3 in eu-central-1)."
         )
 
     def test_last_that_stays_is_named_with_the_reason_and_the_ways_on(self) -> None:
         refused = decide(key("K1", days=31), **FRESH)
         assert refused.message == (
-            f"{LEAKED_BEFORE}K1 has not leaked, and stays. Jobs in flight may still use LAST (K1): its grace ends in "
-            "13d 9h. Wait until then, or accept that they fail: --ignore-last-use. To delete K2 and create another key "
-            "in its place: twokey revoke K2 --delete. Or wait until LAST may be removed, then twokey rotate ci creates "
-            "it. If K1 has leaked, too: twokey revoke K2 --both --delete."
+            f"{NOT_REPLACED}K1 has not leaked, and stays. To delete K2 and create another key in its place "
+            "(recommended): twokey revoke K2 --delete. If K1 has leaked, too: twokey revoke K2 --both --delete. Jobs "
+            "in flight may still use LAST (K1): its grace ends in 13d 9h. Wait until then, or accept that they fail: "
+            "twokey rotate ci --ignore-last-use. Once LAST may be removed, twokey rotate ci creates another key."
         )
 
     def test_not_last_where_it_is_a_revoked_key_that_is_kept_or_another_key_would_stay(self) -> None:
@@ -78,7 +80,7 @@ class TestWhatMayMakeRoom:
 
     def test_not_a_revoked_key_beside_another_and_only_that_one_is_said_not_to_have_leaked(self) -> None:
         refused = decide(key("K1", days=31, active=False), key("K9", days=3), revoked={"K1": KEPT}, **FRESH)
-        assert refused.message.startswith(f"{LEAKED_BEFORE}K9 has not leaked, and stays.")
+        assert refused.message.startswith(f"{NOT_REPLACED}K9 has not leaked, and stays.")
         assert refused.message.endswith(
             "Remove one of K1 and K9 that no program uses; then run twokey revoke K2 again."
         )
@@ -91,7 +93,7 @@ class TestWhatMayMakeRoom:
     def test_not_the_leaked_key_where_two_others_would_stay(self, mark: Revoked) -> None:
         refused = decide(key("K8", days=3), key("K9", days=3), mark=mark, current="K2")
         assert (refused.outcome, refused.reason, refused.actions) == (Outcome.REFUSED, Reason.LEAKED, ())
-        assert refused.message.startswith(f"{LEAKED_BEFORE}K8 and K9 have not leaked, and stay.")
+        assert refused.message.startswith(f"{NOT_REPLACED}K8 and K9 have not leaked, and stay.")
         assert refused.message.endswith(
             "Remove one of K8 and K9 that no program uses; then run twokey revoke K2 again."
         )
@@ -111,7 +113,10 @@ class TestADestinationThatCannotBeRead:
 
     def test_keeps_the_user_from_another_key_only_where_a_key_goes_that_has_not_leaked(self) -> None:
         refused = decide(key("K1", days=31), **OLD, **self.UNREAD)
-        assert "a cannot be read: down The key to be removed may be held there. To delete K2" in refused.message
+        assert (
+            "--both --delete. a cannot be read: down The key to be removed may be held there. Once LAST"
+            in refused.message
+        )
         found = decide(key("K1", days=31), mark=TO_DELETE, **OLD, **self.UNREAD)
         assert found.actions == (
             Delete("K2"),

@@ -549,7 +549,8 @@ SENTENCES: dict[str, tuple[str, str, list[str]]] = {
         (
             "According to the journal, ci:x, ci:y received LAST (K1) and nothing since (ci:x, ci:y is not among "
             "this run's destinations). Deliver CURRENT there, or accept that jobs that read it there fail: "
-            "--ignore-last-use. If no job reads it there any more: twokey forget ci --destination ci:x."
+            "twokey rotate ci --ignore-last-use. If no job reads it there any more: twokey forget ci --destination "
+            "ci:x."
         ),
         [],
     ),
@@ -557,7 +558,7 @@ SENTENCES: dict[str, tuple[str, str, list[str]]] = {
         "refused (last_held)",
         (
             "According to the journal, ci:x received LAST (K1) and nothing since. Deliver CURRENT there, or "
-            "accept that jobs that read it there fail: --ignore-last-use."
+            "accept that jobs that read it there fail: twokey rotate ci --ignore-last-use."
         ),
         [],
     ),
@@ -565,7 +566,7 @@ SENTENCES: dict[str, tuple[str, str, list[str]]] = {
         "refused (grace)",
         (
             "Jobs in flight may still use LAST (K1): its grace ends in 13d 9h. Wait until then, or accept that "
-            "they fail: --ignore-last-use."
+            "they fail: twokey rotate ci --force --ignore-last-use."
         ),
         [],
     ),
@@ -574,7 +575,7 @@ SENTENCES: dict[str, tuple[str, str, list[str]]] = {
         (
             "LAST is still in use: K1 (Active, last used 2h ago for s3 in eu-central-1), and it must be unused "
             "for 1d before it is removed. Find the job that does not read the store again (twokey trace K1 shows where "
-            "it runs), or accept that it fails: --ignore-last-use."
+            "it runs), or accept that it fails: twokey rotate ci --ignore-last-use."
         ),
         [],
     ),

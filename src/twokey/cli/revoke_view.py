@@ -86,12 +86,12 @@ def plan_all(all_found: AllUsers, ending: Ending, *, as_json: bool) -> ExitCode:
 def show_plan(previews: Sequence[Preview], leaks: Leaks, sessions: Mapping[str, Sequence[str]]) -> None:
     """Print what would be done for each user, in order."""
     for entry in _entries(previews, leaks, sessions):
-        # The message says what is true then, such as that a key is Inactive.
-        then = f" After step {len(entry.keys)}: {entry.message}" if entry.message else ""
-        terminal.paragraph(f"{entry.user}: nothing has been changed yet.{then}")
+        terminal.paragraph(f"{entry.user}: nothing has been changed yet.")
         first = [f"make {key_id} Inactive; every program that uses it fails from then on" for key_id in entry.keys]
         for number, step in enumerate((*first, *entry.actions), 1):
             terminal.paragraph(f"{number}. {step}", "  ", "   ")
+        if entry.message:  # what is true then, such as that a key is Inactive
+            terminal.paragraph(f"After step {len(entry.keys)}: {entry.message}", "  ", "  ")
         for sentence in entry.sessions:
             terminal.paragraph(sentence, "  ", "  ")
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import shlex
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 def command(name: str, user: str, options: str = "") -> str:
@@ -14,6 +18,12 @@ def command(name: str, user: str, options: str = "") -> str:
 def rotate_command(user: str, options: str = "") -> str:
     """Return the command that rotates a user."""
     return command("rotate", user, options)
+
+
+def ignoring_last_use(user: str, *, force: bool, retire: Iterable[str]) -> str:
+    """Return the command that rotates a user although jobs may still use LAST, with the same options otherwise."""
+    options = (*(("--force",) if force else ()), "--ignore-last-use", *(f"--retire {one}" for one in sorted(retire)))
+    return rotate_command(user, " ".join(options))
 
 
 def plan_command(options: str) -> str:

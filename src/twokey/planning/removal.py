@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from twokey.core import durations
-from twokey.core.commands import forget_command, trace_command
+from twokey.core.commands import forget_command, ignoring_last_use, trace_command
 from twokey.core.reasons import Outcome, Reason
 from twokey.planning.plan import Deactivate, Plan
 
@@ -48,7 +48,7 @@ def _delivered_last(assessment: Assessment, last: AccessKey) -> Plan | None:
     return assessment.refuse(
         Reason.LAST_HELD,
         f"According to the journal, {', '.join(holders)} received LAST ({last.id}) and nothing since{why}. Deliver "
-        f"CURRENT there, or accept that jobs that read it there fail: --ignore-last-use.{forget}",
+        f"CURRENT there, or accept that jobs that read it there fail: {_ignoring(assessment)}.{forget}",
     )
 
 
@@ -60,7 +60,7 @@ def _in_grace(assessment: Assessment, last: AccessKey) -> Plan | None:
     return assessment.refuse(
         Reason.GRACE,
         f"Jobs in flight may still use LAST ({last.id}): its grace ends in {left}.{promise} Wait until then, or accept "
-        "that they fail: --ignore-last-use.",
+        f"that they fail: {_ignoring(assessment)}.",
     )
 
 
@@ -78,8 +78,14 @@ def _in_use(assessment: Assessment, last: AccessKey) -> Plan | None:
         Reason.IN_USE,
         f"LAST is still in use: {assessment.used(last)}, and it must be unused for "
         f"{durations.left(assessment.policy.idle)} before it is removed. Find the job that does not read the store "
-        f"again ({trace_command(last.id)} shows where it runs), or accept that it fails: --ignore-last-use.",
+        f"again ({trace_command(last.id)} shows where it runs), or accept that it fails: {_ignoring(assessment)}.",
     )
+
+
+def _ignoring(assessment: Assessment) -> str:
+    """Return the command that removes LAST all the same, with what else the operator requested."""
+    requested = assessment.overrides
+    return ignoring_last_use(assessment.observation.user.name, force=requested.force, retire=requested.retire)
 
 
 def unread(assessment: Assessment) -> Plan:

@@ -116,7 +116,7 @@ def _bar(assessment: Assessment, others: tuple[AccessKey, ...]) -> Plan | None:
     last = assessment.last
     if last is None or others != (last,):
         return assessment.need(*others) or assessment.refuse(
-            Reason.UNMANAGED_KEY, "; ".join(assessment.used(key) for key in others)
+            Reason.UNMANAGED_KEY, f"In the way: {'; '.join(assessment.used(key) for key in others)}."
         )
     if assessment.unread:
         return unread(assessment)
@@ -156,15 +156,16 @@ def _no_room(assessment: Assessment, others: tuple[AccessKey, ...], bar: Plan | 
         )
     why = bar.message if bar else f"{names} is in the way."
     stays = "has not leaked, and stays" if len(unleaked) == 1 else "have not leaked, and stay"
-    ways = f"To delete {held} and create another key in its place: {revoke}. "
+    ways = (
+        f"To delete {held} and create another key in its place (recommended): {revoke}. If {names} has leaked, too: "
+        f"{all_gone}. {why}"
+    )
     if assessment.last in others:
-        retry = rotate_command(user)
-        ways += f"Or wait until LAST may be removed, then {retry} creates it. "
-    ways += f"If {names} has leaked, too: {all_gone}."
+        ways += f" Once LAST may be removed, {rotate_command(user)} creates another key."
     if len(others) > 1:
-        ways = f"Remove one of {names} that no program uses; then run {revoke_command(held)} again."
+        ways = f"{why} Remove one of {names} that no program uses; then run {revoke_command(held)} again."
     return assessment.refuse(
         Reason.LEAKED,
-        f"{held} has leaked and is Inactive, so jobs fail, and there is no room for another key: "
-        f"{' and '.join(unleaked)} {stays}. {why} {ways}",
+        f"{held} has leaked and is Inactive, but is NOT replaced, so jobs fail: IAM allows two keys for each user, and "
+        f"{' and '.join(unleaked)} {stays}. {ways}",
     )
