@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from inventory.cases import DAY, LIMITS, NEW, NOW, OLD, THIRD, found, managed, rotated, user
-from twokey.core.journal import Delivery, Intent
+from twokey.core.journal import Delivery, Intent, Revoked
 from twokey.core.model import Held, NotHeld
 from twokey.inventory import findings
 from twokey.inventory.credential_report import ROOT
@@ -158,6 +158,21 @@ def test_the_most_severe_comes_first() -> None:
     found_in = findings.findings([planted for _, planted in PLANTED.values()], LIMITS)
     severities = [finding.severity for finding in found_in]
     assert severities == sorted(severities, key=["critical", "high", "medium", "low"].index)
+
+
+class TestTheRemedyOfAStoreWhoseKeyIsNotActive:
+    def test_deletes_a_revoked_key_because_a_rotation_without_room_is_refused(self) -> None:
+        revoked = rotated(revoked={NEW: Revoked(NOW - DAY)})
+        assert self._remedy(user(found(NEW, 5.001, 4, active=False), LAST, of=managed(revoked))) == (
+            f"twokey revoke {NEW} --delete"
+        )
+
+    def test_looks_first_where_twokey_did_not_stop_the_key(self) -> None:
+        assert self._remedy(user(found(NEW, 5.001, 4, active=False), LAST, of=managed(rotated()))) == "twokey plan ci"
+
+    def _remedy(self, planted: FoundUser) -> str:
+        [one] = [one for one in findings.findings([planted], LIMITS) if one.id == "TK709"]
+        return one.remedy
 
 
 def test_the_limit_of_others_is_configured() -> None:

@@ -15,7 +15,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from twokey.core import durations, timestamps
-from twokey.core.commands import command, rotate_command
+from twokey.core.commands import command, revoke_command, rotate_command
 from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.inventory.credential_report import ROOT
 from twokey.permissions.findings import SEVERITIES
@@ -273,7 +273,9 @@ def _managed(user: FoundUser, assessment: Assessment, limits: Limits) -> Iterato
         )
     if isinstance(assessment.observation.record.holding, Held) and not _is_active(assessment):
         message = f"{assessment.observation.store} holds {assessment.held}, which is deleted or Inactive: jobs fail."
-        yield _finding("TK709", user, message, rotate_command(name), key_id=assessment.held)
+        leaked = assessment.held in journal.revoked
+        remedy = revoke_command(assessment.held, "--delete") if leaked else command("plan", name)
+        yield _finding("TK709", user, message, remedy, key_id=assessment.held)
     elif isinstance(assessment.observation.record.holding, NotHeld):
         yield _empty_store(user, assessment)
     if assessment.next_due and limits.now > assessment.next_due + assessment.policy.slack:
