@@ -168,7 +168,7 @@ class TestAFile:
         assert (ran.code, ran.out) == (0, "")
         assert json.loads(file.read_text())["account"] == "123456789012"
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
-        assert twokey("audit", "-o", str(file)).code == 0
+        assert twokey("audit", "--format", "table", "-o", str(file)).code == 0
         assert file.read_text().count("TK705") == 1
         assert {one.name for one in folder.iterdir()} == {"audit.json", "twokey.yaml"}
 
@@ -193,7 +193,7 @@ class TestAFile:
     ) -> None:
         folder.joinpath("link").symlink_to(folder / "elsewhere")
         folder.joinpath("directory").mkdir()
-        ran = twokey("audit", "--output", name)
+        ran = twokey("audit", "--json", "--output", name)
         assert ran.code == 2
         assert f"--output: {name} cannot be written: {why}" in ran.err
         assert account.requests == []

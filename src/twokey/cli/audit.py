@@ -11,6 +11,7 @@ from twokey.cli.audit_formats import FORMATS, JSON, text_of
 from twokey.cli.fail_on import FAIL_ON, exit_code
 from twokey.cli.help import Command, epilog
 from twokey.cli.options import ACCOUNT, DEFAULT_CONFIG, configuration
+from twokey.cli.requested_format import requested_format
 from twokey.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def command(
     others, and the root user, are shown as well. Most of it comes from one credential report of IAM, so it takes few
     requests, whatever the number of users.
     """
-    as_format = "json" if as_json else as_format
+    as_format = requested_format(as_format, as_json=as_json, output=output, known=FORMATS)
     if as_format == "html":
         from twokey.cli import terminal
 

@@ -10,6 +10,7 @@ import click
 from twokey.cli.fail_on import FAIL_ON, exit_code
 from twokey.cli.help import Command, epilog
 from twokey.cli.options import DEFAULT_CONFIG, configuration
+from twokey.cli.requested_format import requested_format
 from twokey.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def command(
     A machine user should only assume the roles made for it. lint reads the whole account with a few requests, whatever
     the number of users, and follows roles through chains.
     """
+    as_format = requested_format(as_format, as_json=as_json)
     settings = configuration(config)
 
     from functools import partial
@@ -82,7 +84,7 @@ def command(
         every_role=not users,
         on_aws=partial(on_aws.service_of, services=runtime.services),
     )
-    _print(findings, "json" if as_json else as_format, config or DEFAULT_CONFIG, len(selected), account)
+    _print(findings, as_format, config or DEFAULT_CONFIG, len(selected), account)
     return exit_code((one.level for one in findings), fail_on)
 
 

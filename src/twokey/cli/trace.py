@@ -10,6 +10,7 @@ import click
 
 from twokey.cli.help import Command, epilog
 from twokey.cli.options import DEFAULT_CONFIG, configuration
+from twokey.cli.requested_format import requested_format
 from twokey.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from twokey.inventory.decision import Managed
     from twokey.reports.trace import Trace
 
+FORMATS = ("table", "json", "html")
 _KEY_ID = re.compile(r"[A-Z0-9]{16,128}")
 """The id of an access key ("AccessKey", IAM API Reference), which is in uppercase."""
 _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
@@ -55,7 +57,7 @@ _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
 @click.option(
     "--format",
     "as_format",
-    type=click.Choice(["table", "json", "html"]),
+    type=click.Choice(FORMATS),
     default="table",
     show_default=True,
     help="A table, one JSON object, or an HTML page with a timeline.",
@@ -85,7 +87,7 @@ def command(
     from twokey.cli import terminal
     from twokey.system.report_files import ReportFile
 
-    as_format = "json" if as_json else as_format
+    as_format = requested_format(as_format, as_json=as_json, output=output, known=FORMATS)
     if as_format == "html":
         terminal.refuse_page(output)
     _check(key_id, regions)

@@ -10,6 +10,7 @@ import click
 from twokey.cli.fail_on import FAIL_ON, exit_code
 from twokey.cli.help import Command, epilog
 from twokey.cli.options import DEFAULT_CONFIG, configuration
+from twokey.cli.requested_format import requested_format
 from twokey.core.errors import TwokeyError, UsageError
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ def command(
     files and repositories for key ids with a secret beside them; no secret is shown or kept. With --event, it reads
     what AWS and GitHub report. Only keys of this account are findings.
     """
+    as_format = requested_format(as_format, as_json=as_json)
     settings = configuration(config)
 
     from twokey.fleet import watching
@@ -104,7 +106,7 @@ def command(
         # Before anything is printed: the key works until then.
         revocations, failed = on_leak.revoke(leaked, config or DEFAULT_CONFIG)
     document = documents.watch_document(result, revocations)
-    _print(document, "json" if as_json else as_format, config or DEFAULT_CONFIG, quiet=quiet)
+    _print(document, as_format, config or DEFAULT_CONFIG, quiet=quiet)
     if alerting:
         alerting.leaked(watching.alerts(document))
     return failed or exit_code((one.severity for one in result.findings), fail_on, complete=result.complete)
