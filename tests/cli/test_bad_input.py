@@ -206,7 +206,13 @@ class TestServices:
     def test_a_path_with_nobody_on_it(self, rig: Rig) -> None:
         ran = twokey("rotate", "--path", "/nobody/", "--store", STORE)
         assert ran.code == 1
-        assert "The account has no IAM user that is selected." in ran.err
+        assert "No IAM user is below /nobody/ in account 123456789012." in ran.err
+
+    def test_a_path_with_nobody_on_it_where_the_account_is_unknown(self, rig: Rig) -> None:
+        rig.aws.weather.add(Rule("sts:GetCallerIdentity", times=None, effect="error_before", status=500, code="Gone"))
+        ran = twokey("rotate", "--path", "/nobody/", "--store", STORE)
+        assert ran.code == 1
+        assert "No IAM user is below /nobody/ in this account." in ran.err
 
     def test_a_store_that_cannot_be_reached(self, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
         rig.aws.make_user("ci", keys=0)

@@ -29,7 +29,7 @@ from twokey.planning.policy import RotationPolicy
 from twokey.rotation.results import Result
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from twokey.config.settings import Label
     from twokey.core.hooks import HookName
@@ -225,8 +225,27 @@ class TestTroubleOfAll:
         assert list(failed(found(Directory(a=DENIED), entry(None, "a")))) == ["a"]
 
     def test_is_an_account_without_any_selected_user(self) -> None:
-        with pytest.raises(Failed, match=r"^The account has no IAM user that is selected\."):
+        with pytest.raises(Failed, match=r"^No IAM user is below /m/ in this account\."):
             found(Directory(), entry("/m/"))
+
+    @pytest.mark.parametrize(
+        ("paths", "named"),
+        [(("/m/", "/n/"), "/m/ or /n/"), (("/m/", "/m/"), "/m/"), ([f"/{n}/" for n in range(4)], "any of the 4 paths")],
+    )
+    def test_names_the_paths_that_have_no_user(self, paths: Sequence[str], named: str) -> None:
+        with pytest.raises(Failed, match=rf"^No IAM user is below {named} in this account\."):
+            found(Directory(), *map(entry, paths))
+
+    def test_says_why_the_users_that_are_there_are_not_selected(self) -> None:
+        with pytest.raises(Failed) as error:
+            found(Directory(user("a")), entry("/m/", exclude=("*",)))
+        assert (
+            error.value.message
+            == "No IAM user of this account is selected. `exclude`: every user below /m/ is left out."
+        )
+        with pytest.raises(Failed) as error:
+            found(Directory(user("a")), entry("/n/", "a"))
+        assert error.value.message.endswith("is selected. `users`: a is not below /n/, but below /m/.")
 
 
 class TestPaths:

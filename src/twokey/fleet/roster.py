@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     """The destinations of one user: the name of each, and identifiers of what it writes to."""
 
 UNCHANGED = "Nothing was changed."
+PATHS_NAMED = 3
+"""Up to how many paths a message names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +86,12 @@ def select(
     names: Sequence[str],
     iam: FindsUsers,
     fill: Callable[[str, MachineUser], str],
+    account: Callable[[], str] = lambda: "this account",
 ) -> Roster:
     """Find the users that the selections mean; with ``names``, only those of them.
 
-    Raises ``UsageError`` where one user is selected twice, and ``Failed`` where no user is selected at all.
+    Raises ``UsageError`` where one user is selected twice, and ``Failed`` where no user is selected at all: the error
+    names the ``account``.
     What keeps some of them from being found is their result; what keeps all of them is raised.
     """
     found = find(selections, names, iam, fill)
@@ -98,7 +102,7 @@ def select(
     missing = [*found.lookup.failed, *failed, *found.unfit]
     missing += not_covered(names, [*(job.user.name for job in jobs), *(result.user.name for result in missing)])
     if not jobs and not missing:
-        raise none_selected()
+        raise none_selected(selections, account(), warnings)
     return Roster(packed.jobs(jobs), tuple(missing), tuple(warnings))
 
 
@@ -154,10 +158,15 @@ def _job(
     )
 
 
-def none_selected() -> Failed:
-    """Return the error for a run that selects no user."""
+def none_selected(selections: Sequence[Selection], account: str, warnings: Sequence[str]) -> Failed:
+    """Return the error for a run that selects no user; ``warnings`` say what of the selections matches none."""
+    paths = list(dict.fromkeys(selection.path or "/" for selection in selections))
+    below = " or ".join(paths) if len(paths) <= PATHS_NAMED else f"any of the {len(paths)} paths"
+    by_path = not any(selection.users or selection.exclude for selection in selections)
     return Failed(
-        "The account has no IAM user that is selected.",
+        f"No IAM user is below {below} in {account}."
+        if by_path
+        else " ".join([f"No IAM user of {account} is selected.", *warnings]),
         state=UNCHANGED,
         remedy="Check the path (IAM paths look like /machine-users/) and the account: aws sts get-caller-identity.",
     )

@@ -94,15 +94,24 @@ class Runtime:
             registry.reach(url, self.services)
         if self._entered and self.accounts:
             theirs = self.accounts.selections(settings.selections, self._entered)
-            found = select(theirs, names, directory or self.iam, fill)
+            found = select(theirs, names, directory or self.iam, fill, self._named_account)
         elif self.accounts and directory is None:
             from twokey.fleet.rosters import select_in_accounts
 
             found = select_in_accounts(self.accounts, settings, names, fill, self.stop)
         else:
-            found = select(settings.selections, names, directory or self.iam, fill)
+            found = select(settings.selections, names, directory or self.iam, fill, self._named_account)
         warnings = (*_exposed(settings), *_readable(settings), *_advice(settings, also), *found.warnings)
         return replace(found, warnings=warnings)
+
+    def _named_account(self) -> str:
+        """Return the account as a message names it."""
+        from twokey.core.errors import ServiceError
+
+        try:
+            return f"account {self.sts.caller()[0]}"
+        except ServiceError:
+            return "this account"
 
     def enter(self, account: Account) -> None:
         """Work in this one of the accounts from now on, as if it were the only one.
