@@ -84,6 +84,16 @@ def test_a_terminal_of_80_columns_gets_a_table_with_the_reasons_below_each_user(
     assert shown(monkeypatch, 80, "status")[0][0].split() == ["user", "key", "role", "age", "last", "use"]
 
 
+@pytest.mark.parametrize("command", ["status", "adopt"])
+def test_a_use_that_iam_does_not_know_is_not_said_to_be_none(
+    user: str, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines, text = shown(monkeypatch, 200, command)
+    assert user in text
+    assert "none known" in text
+    assert "never" not in text, lines
+
+
 def test_a_narrower_terminal_gets_a_block_for_each_user(user: str, monkeypatch: pytest.MonkeyPatch) -> None:
     lines, _ = shown(monkeypatch, 60, "plan")
     assert lines[:2] == [

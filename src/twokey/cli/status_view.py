@@ -185,6 +185,6 @@ def _beside_the_store(entry: StatusEntry) -> list[DestinationStateEntry]:
 
 def _used_ago(key: KeyEntry) -> str:
     if key.last_used is None:
-        return "never"
+        return "none known"
     ago = key.age_seconds - (key.last_used - key.created).total_seconds()
     return f"{terminal.age(int(ago))} ago, {key.last_used_service}"
