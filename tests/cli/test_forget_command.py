@@ -124,6 +124,14 @@ class TestForget:
         assert ran.code == 2
         assert "exactly one user" in ran.err
 
+    def test_wants_a_destination_and_says_how_it_is_named(self, user: Rig) -> None:
+        ran = twokey("forget", "ci")
+        assert ran.code == 2
+        assert ran.err.splitlines() == [
+            "Error: No destination is named.",
+            "  Name it with --destination, as twokey plan and twokey status name it.",
+        ]
+
     def test_leaves_a_log_without_violations(self, user: Rig) -> None:
         assert twokey("forget", "ci", "--destination", OLD, "--yes", "--audit-log", "audit.log").code == 0
         assert twokey("audit-log", "verify", "audit.log").code == 0

@@ -255,8 +255,8 @@ class TestInput:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (("--days", "0"), "--days: expected from 1 to 1,000, got 0."),
-            (("--days", "1001"), "--days: expected from 1 to 1,000, got 1,001."),
+            (("--days", "0"), "'--days': expected a whole number from 1 to 1,000, got '0'."),
+            (("--days", "1001"), "'--days': expected a whole number from 1 to 1,000, got '1001'."),
             (("--job", "0h"), "--job: 0s is too short."),
             (("--every", "1s"), "--every: 1s is too short."),
             (("--outage", "soon"), "--outage: 'soon' is not a duration."),
@@ -287,7 +287,7 @@ class TestInput:
         monkeypatch.chdir(tmp_path)
         Path("twokey.yaml").write_text("version: 1\nmachine_users: [{path: /m/, store: 'ssm:/m/{user}'}]\n")
         ran = twokey("rehearse", "")
-        assert (ran.code, ran.err.splitlines()[0]) == (2, "Error: user: expected an IAM user name, got ''.")
+        assert (ran.code, ran.err.splitlines()[0]) == (2, "Error: USER: expected an IAM user name, got ''.")
 
 
 CONFIG = """

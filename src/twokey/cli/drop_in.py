@@ -16,6 +16,7 @@ from twokey import __version__, drop_in
 from twokey.cli import terminal
 from twokey.cli.help import Command, epilog
 from twokey.cli.main import run
+from twokey.cli.numbers import WholeNumber
 from twokey.cli.signals import Ending, handle
 from twokey.core.errors import TwokeyError
 from twokey.core.secret import Hidden
@@ -45,7 +46,7 @@ NAME = "iam-credential-rotation"
 @click.option("-o", "--outfile", metavar="FILE", help="Write the credentials to FILE (mode 0600) instead of stdout.")
 @click.option(
     "--max-users",
-    type=click.IntRange(min=1),
+    type=WholeNumber(min=1),
     metavar="N",
     default=drop_in.MAX_USERS,
     show_default=True,

@@ -11,6 +11,7 @@ import click
 
 from twokey.cli import terminal
 from twokey.cli.help import Command, epilog
+from twokey.cli.numbers import Number, WholeNumber
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -29,14 +30,14 @@ from twokey.cli.signals import Ending, handle
 )
 @click.option(
     "--port",
-    type=click.IntRange(0, 65535),
+    type=WholeNumber(0, 65535),
     metavar="N",
     default=5005,
     show_default=True,
     help="The port on the loopback address; 0 selects a free one.",
 )
 @click.option(
-    "--machine-users", type=click.IntRange(0, 1000), default=0, metavar="N", help="Create N users with two keys each."
+    "--machine-users", type=WholeNumber(0, 1000), default=0, metavar="N", help="Create N users with two keys each."
 )
 @click.option(
     "--path", metavar="PATH", default="/machine-users/", show_default=True, help="The IAM path of those users."
@@ -50,7 +51,7 @@ from twokey.cli.signals import Ending, handle
 )
 @click.option(
     "--seed",
-    type=int,
+    type=WholeNumber(),
     metavar="N",
     default=0,
     show_default=True,
@@ -58,7 +59,7 @@ from twokey.cli.signals import Ending, handle
 )
 @click.option(
     "--page-size",
-    type=click.IntRange(1, 1000),
+    type=WholeNumber(1, 1000),
     metavar="N",
     default=1000,
     show_default=True,
@@ -66,7 +67,7 @@ from twokey.cli.signals import Ending, handle
 )
 @click.option(
     "--propagation",
-    type=click.FloatRange(0),
+    type=Number(0),
     default=0.0,
     metavar="SECONDS",
     help="How long a new key is rejected; on AWS, some seconds.",

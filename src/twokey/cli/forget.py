@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     ),
 )
 @options(SELECTION)
-@click.option("--destination", metavar="URL", required=True, help="The destination to forget, as plan names it.")
+@click.option("--destination", metavar="URL", help="The destination to forget, as plan names it.  [required]")
 @click.option("--yes", is_flag=True, help="Confirm that no job reads a key there.")
 @options((VERBOSE, AUDIT_LOG, NO_WAIT))
-def command(*, destination: str, yes: bool, no_wait: bool, verbose: bool, **parameters: Any) -> int:
+def command(*, destination: str | None, yes: bool, no_wait: bool, verbose: bool, **parameters: Any) -> int:
     """Forget a destination that is no longer configured; no key is created or removed.
 
     twokey never removes a key that such a destination may hold. If the destination shows that it holds no key of the
@@ -45,6 +45,10 @@ def command(*, destination: str, yes: bool, no_wait: bool, verbose: bool, **para
     the protection by its last use.
     """
     flags = Flags(**parameters)
+    if destination is None:
+        raise UsageError(
+            "No destination is named.", remedy="Name it with --destination, as twokey plan and twokey status name it."
+        )
     settings = settings_of(flags)
     if len(flags.users) != 1:
         raise UsageError("expected exactly one user.", remedy="Name the user: twokey forget USER --destination URL.")

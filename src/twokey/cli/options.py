@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from twokey.cli.numbers import WholeNumber
 from twokey.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ SELECTION = (
     click.option("--config", metavar="FILE", help=f"The configuration file.  [default: ./{DEFAULT_CONFIG}]"),
     click.option(
         "--concurrency",
-        type=click.IntRange(1, 64),
+        type=WholeNumber(1, 64),
         metavar="N",
         help="The number of users to process at a time.  [default: 32]",
     ),
@@ -68,11 +69,11 @@ SELECTION = (
     click.option("--quiet", "-q", is_flag=True, help="Print only errors (and the JSON object)."),
 )
 MAX_USERS = click.option(
-    "--max-users", type=click.IntRange(1), metavar="N", help="Refuse to change more users than this.  [default: 100]"
+    "--max-users", type=WholeNumber(1), metavar="N", help="Refuse to change more users than this.  [default: 100]"
 )
 MAX_ACCOUNTS = click.option(
     "--max-accounts",
-    type=click.IntRange(1),
+    type=WholeNumber(1),
     metavar="N",
     help="Refuse to change users of more accounts than this.  [default: no limit]",
 )

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from twokey.cli.help import Command, epilog
+from twokey.cli.numbers import WholeNumber
 from twokey.cli.options import DEFAULT_CONFIG, Flags, settings_of
 from twokey.core.errors import ExitCode, UsageError
+from twokey.rehearsal.options import MOST_DAYS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -34,7 +36,9 @@ UNCALLED = "Nothing was called."
     ),
 )
 @click.argument("users", nargs=-1, metavar="[USER ...]")
-@click.option("--days", type=int, default=90, show_default=True, metavar="N", help="How many days to play.")
+@click.option(
+    "--days", type=WholeNumber(1, MOST_DAYS), default=90, show_default=True, metavar="N", help="How many days to play."
+)
 @click.option(
     "--every",
     metavar="TIME",
@@ -52,7 +56,12 @@ UNCALLED = "Nothing was called."
 @click.option("--outage", metavar="TIME", help="Leave out all runs for this time, from when a rotation is first due.")
 @click.option("--faults", is_flag=True, help="Inject throttling, lost responses, outages and kills.")
 @click.option(
-    "--seed", type=int, default=0, show_default=True, metavar="N", help="The same seed repeats the same result."
+    "--seed",
+    type=WholeNumber(),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="The same seed repeats the same result.",
 )
 @click.option("--as-found", is_flag=True, help="Begin with the users and keys that IAM lists. Only IAM is read.")
 @click.option("--html", metavar="FILE", help="Write the timeline as an HTML page, too.")
@@ -129,8 +138,6 @@ def _options(
 
     from twokey.rehearsal import options
 
-    if not 1 <= days <= options.MOST_DAYS:
-        raise UsageError(f"--days: expected from 1 to {options.MOST_DAYS:,}, got {days:,}.", state=UNCALLED)
     kinds = tuple(dict.fromkeys(map(options.job, jobs or ("1h",))))
     if len(kinds) > options.MOST_JOBS:
         raise UsageError(f"--job: {len(kinds)} kinds of jobs; at most {options.MOST_JOBS} are played.", state=UNCALLED)

@@ -11,6 +11,7 @@ import click
 from twokey.cli import terminal
 from twokey.cli.help import Command, epilog
 from twokey.cli.job_options import JOB, JobFlags, mask, mask_texts, opened
+from twokey.cli.numbers import WholeNumber
 from twokey.cli.options import options
 from twokey.cli.signals import Ending, handle
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 )
 @options(JOB)
 @click.option(
-    "--port", type=click.IntRange(0, 65535), metavar="N", default=0, help="The port to listen on.  [default: any]"
+    "--port", type=WholeNumber(0, 65535), metavar="N", default=0, help="The port to listen on.  [default: any]"
 )
 def command(*, port: int, **parameters: Any) -> int:
     """Serve the credentials of a job on the loopback address. Ctrl-C or SIGTERM ends it.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from twokey.cli.help import Command, epilog
+from twokey.cli.numbers import WholeNumber
 from twokey.cli.options import DEFAULT_CONFIG, configuration
 from twokey.cli.requested_format import requested_format
 from twokey.core.errors import UsageError
@@ -41,7 +42,7 @@ _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
 @click.option(
     "--days",
     metavar="DAYS",
-    type=click.IntRange(1, 90),
+    type=WholeNumber(1, 90),
     default=90,
     show_default=True,
     help="How many days to look back.",
