@@ -86,7 +86,7 @@ class TestUsage:
         (tmp_path / "twokey.yaml").write_text(YAML)
         ran = twokey(*command.split(), name)
         assert (ran.code, ran.out) == (2, "")
-        assert f"user: expected an IAM user name, got {name!r}." in ran.err
+        assert f"USER: expected an IAM user name, got {name!r}." in ran.err
         assert rig.aws.requests == []
 
     def test_of_an_empty_name_of_a_file_does_not_mean_the_default_one(

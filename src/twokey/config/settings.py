@@ -231,7 +231,7 @@ def path_prefix(text: str, what: str = "path") -> str:
     return path
 
 
-def user_name(text: str, what: str = "user") -> str:
+def user_name(text: str, what: str = "USER") -> str:
     """Return an IAM user name; raises ``UsageError`` for what cannot be one (IAM's API: CreateUser, UserName)."""
     if not _USER.fullmatch(text):
         raise UsageError(
