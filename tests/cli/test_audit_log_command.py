@@ -75,10 +75,11 @@ class TestVerify:
         assert "expected the hash of a line" in ran.err
 
     def test_of_a_file_that_cannot_be_read_is_a_usage_error(self, tmp_path: Path) -> None:
-        for name in ("missing", "."):
+        for name, remedy in (("missing", "Check the path."), (".", "Name a file that can be read.")):
             ran = twokey("audit-log", "verify", str(tmp_path / name))
             assert ran.code == 2
             assert "cannot be read" in ran.err
+            assert ran.err.endswith(f"  {remedy}\n")
 
     def test_of_a_file_that_is_no_log_says_so(self, tmp_path: Path) -> None:
         (tmp_path / "notes").write_bytes(b"a list of things to buy\n" * 3 + bytes(range(256)))

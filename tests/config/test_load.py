@@ -190,7 +190,10 @@ def test_a_file_that_may_not_be_read_is_said(monkeypatch: pytest.MonkeyPatch) ->
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "open", denied)
-    with pytest.raises(UsageError, match=r"^twokey.yaml cannot be read: Permission denied\.$"):
+    with pytest.raises(
+        UsageError,
+        match=r"^twokey.yaml cannot be read: Permission denied\. Allow the user that runs twokey to read it\.$",
+    ):
         load_file(Path("twokey.yaml"))
 
 

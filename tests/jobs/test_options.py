@@ -103,7 +103,7 @@ class TestOptions:
             ("{", "not JSON"),
             ("[]", "Statement"),
             (json.dumps({"Statement": ["x" * 2048]}), "2048"),
-            (None, "No such file"),
+            (None, r"^--session-policy: .* cannot be read: No such file or directory\. Check the path\.$"),
         ],
     )
     def test_what_cannot_be_a_session_policy_is_refused(self, tmp_path: Path, content: str | None, says: str) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from twokey.audit_log import records
 from twokey.audit_log.log import LONGEST
-from twokey.core.errors import UsageError
+from twokey.core.errors import unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,7 +115,7 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
                 remaining -= len(line)
                 yield number, line
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}.") from None
+        raise unreadable(path, error) from None
 
 
 def _size(file: BinaryIO) -> int:

@@ -15,7 +15,7 @@ import yaml
 from yaml.constructor import ConstructorError, SafeConstructor
 
 from twokey.config.yaml_syntax import syntax_error
-from twokey.core.errors import UsageError
+from twokey.core.errors import UsageError, unreadable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,7 +107,7 @@ def _text(file: Path) -> str:
     except IsADirectoryError:
         raise UsageError(f"{file}: expected a file, got a directory.", remedy="Name the file in it.") from None
     except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror}.") from None
+        raise unreadable(file, error) from None
     if len(raw) > MOST_BYTES:
         raise UsageError(f"{file} is larger than 1 MiB; expected a configuration file.")
     try:

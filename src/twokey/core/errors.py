@@ -72,6 +72,17 @@ class UsageError(TwokeyError):
     exit_code = ExitCode.USAGE
 
 
+def unreadable(file: object, error: OSError) -> UsageError:
+    """Return the error for a file that the operator names and that cannot be read."""
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        remedy = "Check the path."
+    elif isinstance(error, PermissionError):
+        remedy = "Allow the user that runs twokey to read it."
+    else:
+        remedy = "Name a file that can be read."
+    return UsageError(f"{file} cannot be read: {error.strerror}.", remedy=remedy)
+
+
 class Refused(TwokeyError):
     """A rule keeps twokey from acting; no key was changed, and nothing that jobs read."""
 

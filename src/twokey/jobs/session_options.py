@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from twokey.core import durations
-from twokey.core.errors import UsageError
+from twokey.core.errors import UsageError, unreadable
 
 SHORTEST = timedelta(minutes=15)
 LONGEST = timedelta(hours=12)
@@ -128,7 +128,7 @@ def session_policy(file: str) -> str:
     try:
         document = json.loads(Path(file).read_text(encoding="utf-8"))
     except OSError as error:
-        raise UsageError(f"--session-policy: {file} cannot be read: {error.strerror}.") from None
+        raise unreadable(f"--session-policy: {file}", error) from None
     except ValueError as error:
         raise UsageError(f"--session-policy: {file} is not JSON: {error}.") from None
     if not isinstance(document, dict) or "Statement" not in document:

@@ -227,10 +227,13 @@ def test_preflight_finds_a_full_and_a_closed_directory(
         patch.setattr(os, "access", lambda *_, **__: False)
         with pytest.raises(ServiceRejected, match="permission to write"):
             store.preflight()
-    full = os.statvfs_result((4096, 4096, 100, 0, 0, 100, 50, 50, 0, 255))
-    monkeypatch.setattr(os, "statvfs", lambda _: full)
-    with pytest.raises(ServiceRejected, match="full"):
-        store.preflight()
+    for blocks, inodes, lacking in ((0, 50, "bytes"), (5, 0, "inodes")):
+        full = os.statvfs_result((4096, 4096, 100, blocks, blocks, 100, inodes, inodes, 0, 255))
+        monkeypatch.setattr(os, "statvfs", lambda _, full=full: full)
+        with pytest.raises(
+            ServiceRejected, match=f"no file can be written there: its file system has 0 {lacking} free"
+        ):
+            store.preflight()
 
 
 def test_a_writer_waits_for_another_one_and_not_for_ever(tmp_path: Path, backend: Local) -> None:

@@ -74,6 +74,9 @@ def check_writable(path: Path, *names: str) -> None:
             raise PermissionError(errno.EACCES, "no permission to write there")
         space = os.statvfs(parent)
     if not space.f_bavail or (space.f_files and not space.f_favail):
+        free = "inodes" if space.f_bavail else "bytes"
         raise ServiceRejected(
-            f"{parent}: the disk is full.", state="Nothing was changed.", remedy="Free some space on it, and run again."
+            f"{parent}: no file can be written there: its file system has 0 {free} free.",
+            state="Nothing was changed.",
+            remedy="Free some, or use a file in another directory, and run again.",
         )
