@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from support.commands import twokey
+from twokey.cli.help import epilog
 from twokey.cli.main import COMMANDS
 
-PATHS = [(), *((name,) for name in COMMANDS), ("audit-log", "verify")]
+POLICIES = tuple(("policy", name) for name in ("rotator", "drop-in", "machine-user", "role-trust", "source-ip"))
+PATHS = [(), *((name,) for name in COMMANDS), ("audit-log", "verify"), *POLICIES]
 
 
 @pytest.mark.parametrize("path", PATHS, ids=" ".join)
@@ -22,6 +24,26 @@ class TestHelp:
         assert not [line for line in lines if line.endswith("...") and line[-4].isalpha()], "a summary is cut off"
         assert ran.out.isascii()
         assert any(line.endswith("Print this help and exit.") for line in lines)
+
+
+def test_every_command_of_a_group_is_looked_at() -> None:
+    named = {path[0] for path in PATHS if len(path) == 2}
+    assert named == {name for name in COMMANDS if "COMMAND [ARGS]" in twokey(name, "--help").out}
+    listed = twokey("policy", "--help").out.split("Commands:")[1].split("Examples:")[0]
+    assert {line.split()[0] for line in listed.splitlines() if line[:2] == "  " and line[2:3].strip()} == {
+        name for _, name in POLICIES
+    }
+
+
+def test_an_example_that_is_long_is_continued_as_a_shell_reads_it() -> None:
+    command, meaning = f"twokey a --first {'x' * 40} --second {'y' * 30} --third", "Do it."
+    assert epilog((command, meaning)).splitlines() == [
+        "\b",
+        "Examples:",
+        f"  twokey a --first {'x' * 40} \\",
+        f"    --second {'y' * 30} --third",
+        "      Do it.",
+    ]
 
 
 def test_says_once_what_a_dry_run_is_and_what_secrets_manager_calls_last() -> None:

@@ -39,10 +39,25 @@ def epilog(*examples: tuple[str, str], times: bool = False) -> str:
     """Return the end of a command's help: examples, each with what it does; with ``times``, how a TIME is written."""
     lines = ["\b", "Examples:"]
     for command, meaning in examples:
-        lines += [f"  {command}", f"      {meaning}"]
+        lines += [*_continued(command), f"      {meaning}"]
     return "\n".join([TIME, "", *lines] if times else lines)
 
 
+def _continued(command: str) -> list[str]:
+    """Return the lines of an example that 80 columns, less what click indents them by, have room for."""
+    words = re.split(r" (?=--)", command)
+    lines = [f"  {words[0]}"]
+    for word in words[1:]:
+        if len(lines[-1]) + len(word) < MOST_COLUMNS:
+            lines[-1] += f" {word}"
+        else:
+            lines[-1] += " \\"
+            lines.append(f"    {word}")
+    return lines
+
+
+MOST_COLUMNS = 76
+"""The length of an example's line, with room for a backslash."""
 TIME = (
     "TIME is a number and a unit (s, m, h, d or w for seconds to weeks), or several of them: 90s, 12h, 30d, 1d12h. "
     "The period is half the window; a rotation is due after 23/24 of it."
