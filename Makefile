@@ -18,14 +18,14 @@ QUICK := tests/core tests/planning tests/config tests/project tests/permissions 
 	$(addprefix --ignore=tests/permissions/,test_rotator.py test_documents.py test_lint.py)
 .PHONY: help demo test lint check quick quick-tests format prove explore model break mutants bench clients servers apis browser deploy-tools wheel lambda release-files audit lock clean
 
-help: ## say what can be made
+help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 15
 
-demo: $(READY) ## the whole rotation, on an AWS of its own: no account, nothing to set up
+demo: $(READY) ## a whole rotation cycle on an AWS emulator; no AWS account
 	@$(BIN)/twokey demo
 
 # Types are looked at while the tests wait; what is wrong with them is told at the end, where it is seen.
-test: $(READY) ## lint, types and every test
+test: $(READY) ## formatting, lint, types and every test
 	@mkdir -p build
 	@$(MAKE) --no-print-directory lint > build/lint.txt 2>&1 & lint=$$!; \
 		$(MAKE) --no-print-directory check; tests=$$?; wait $$lint; lint=$$?; \
@@ -39,60 +39,60 @@ lint: $(READY) ## formatting, lint and types
 check: $(READY) ## every test, or those of T: make check T=tests/planning
 	$(BIN)/pytest $(PARALLEL) $(T)
 
-quick: $(READY) ## what to run between two edits: lint, types, and the tests that need neither AWS nor a process
+quick: $(READY) ## lint, types, and the tests that need neither AWS nor a process
 	@$(MAKE) --no-print-directory -j2 lint quick-tests
 
 quick-tests: $(READY)
 	HYPOTHESIS_PROFILE=quick $(BIN)/pytest $(PARALLEL) -q $(QUICK)
 
-format: $(READY) ## put the code into its form
+format: $(READY) ## format the code, and fix what ruff can fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-prove: $(READY) ## every fault at every step, two and three runners at once; see docs/explanation/proof.md
+prove: $(READY) ## simulate every sequence of up to three faults (see proof.md)
 	@PYTHONPATH=tests $(BIN)/python -m simulation $(ARGS)
 
-explore: $(READY) ## look for a found state that no plan handles well, at random (about 5 minutes)
+explore: $(READY) ## plan random states, and check every plan (5 minutes)
 	HYPOTHESIS_PROFILE=explore $(BIN)/pytest -n auto --timeout=0 tests/planning/test_properties.py tests/planning/test_policy.py
 
-break: $(READY) ## leave out one safety rule after the other in a copy; the tests must notice each
+break: $(READY) ## remove one safety rule at a time; the tests must fail
 	@$(BIN)/python scripts/break_rules.py $(ARGS)
 
-mutants: $(READY) ## change what decides, acts and stores in every small way; the tests must notice (hours): make mutants ARGS=rotation.creation
+mutants: $(READY) ## change the code in every small way; the tests must fail (hours)
 	@$(BIN)/python scripts/mutants.py $(ARGS)
 
-model: $(READY) ## the protocol in Promela, and without each of its rules; needs Spin; see docs/explanation/model.md
+model: $(READY) ## check a model of the protocol (Promela); needs Spin (model.md)
 	@PYTHONPATH=tests $(BIN)/python -m promela $(ARGS)
 
-clients: $(CLIENTS)/.ready ## the AWS CLI and other services' clients, written by others, for the tests that use them
+clients: $(CLIENTS)/.ready ## install the AWS CLI and other clients for tests/clients
 	@if command -v npm > /dev/null; then $(MAKE) --no-print-directory $(CLIENTS)/node/.ready; \
 		else echo "npm is missing: the tests with clients for JavaScript skip and say so."; fi
 
-servers: $(SERVERS)/.ready ## OpenBao, a real server (75 MB), for the tests of the Vault destination
+servers: $(SERVERS)/.ready ## install OpenBao (75 MB) for the tests of the Vault destination
 
-apis: $(APIS)/.ready ## what holds the fakes to the services' own API descriptions; needs Node.js with npm
+apis: $(APIS)/.ready ## install API descriptions for tests/api; needs Node.js with npm
 
-browser: $(BROWSER)/.ready ## axe-core, for the tests of the HTML report in Chromium; needs Node.js with npm
+browser: $(BROWSER)/.ready ## install axe-core for tests/reports/html; needs Node.js with npm
 
-deploy-tools: $(DEPLOY)/.ready ## cfn-lint, schemas of CI systems, CycloneDX, pip-audit: for tests/deploy and for a release
+deploy-tools: $(DEPLOY)/.ready ## install cfn-lint, CycloneDX and others for tests/deploy
 
-wheel: $(READY) ## build the package, install it into an empty environment, run it there
+wheel: $(READY) ## build the package, and run it in an empty environment
 	$(BIN)/python scripts/try_wheel.py
 
-lambda: $(READY) ## the package of AWS Lambda for arm64 and x86_64, in dist; needs Python 3.13: see docs/how-to/deploy.md
+lambda: $(READY) ## build the AWS Lambda package into dist; needs Python 3.13
 	@$(BIN)/python scripts/lambda_package.py $(ARGS)
 
-release-files: $(READY) $(DEPLOY)/.ready ## wheel, source, SBOM and SHA256SUMS, in dist
+release-files: $(READY) $(DEPLOY)/.ready ## build wheel, source, SBOM and SHA256SUMS into dist
 	@$(BIN)/python scripts/release_files.py
 
 # A library that the service does not know would be left out otherwise, and the audit would seem clean.
-audit: $(DEPLOY)/.ready ## compare the locked libraries with known vulnerabilities; asks the Python Package Index
+audit: $(DEPLOY)/.ready ## compare the locked libraries with known vulnerabilities
 	$(DEPLOY)/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements/runtime.txt
 
-bench: $(READY) ## every figure of performance, as a ratio in the same run
+bench: $(READY) ## measure performance, as ratios within one run
 	$(BIN)/python -m benchmarks $(ARGS)
 
-lock: $(READY) ## name again the versions and hashes that are installed
+lock: $(READY) ## write the installed versions and hashes into the lock files
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url --no-emit-find-links --extra apprise --extra emulator --extra gcp --extra github-app --extra onepassword --extra report --extra testing --group dev pyproject.toml -o requirements/dev.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
@@ -117,7 +117,7 @@ lock: $(READY) ## name again the versions and hashes that are installed
 		--no-annotate --no-emit-index-url --no-emit-find-links --constraint requirements/dev.txt - -o requirements/uv.txt
 	! command -v npm > /dev/null || $(BIN)/python scripts/lock_npm.py
 
-clean: ## remove all that was made
+clean: ## remove all generated files and environments
 	rm -rf $(VENV) $(CLIENTS) $(SERVERS) $(DEPLOY) $(APIS) $(BROWSER) .mypy_cache .ruff_cache .pytest_cache build dist
 
 # $(call install,ENVIRONMENT,REQUIREMENTS[,OPTION OF UV,OPTION OF PIP]). uv takes a tenth of pip's time, but does not read
