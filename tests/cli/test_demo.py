@@ -35,5 +35,6 @@ def test_the_demo_shows_the_whole_cycle_and_every_statement_holds_and_no_secret(
     assert done.out.count("  ok  ") >= 11
     for part in ("ci-new", "killed with SIGKILL", "interrupted", "in_use", "Summary"):
         assert part in done.out
+    assert "with twokey rehearse;" in " ".join(done.out.split())
     assert "Traceback" not in done.err
     assert list(tmp_path.iterdir()) == []

@@ -214,7 +214,9 @@ class Demo:
             "Safe to run as often as you like, to interrupt at any point, to run again from anywhere.", "  "
         )
         terminal.paragraph(
-            f"{seconds:.0f} seconds, no AWS account. Next: README.md, docs/tutorial/first-rotation.md", "  "
+            f"{seconds:.0f} seconds, no AWS account. Next: play your own configuration on the emulator, with twokey "
+            "rehearse; or follow the tutorial, docs/tutorial/first-rotation.md in the repository.",
+            "  ",
         )
         if self._broken:
             terminal.tell(f"Error: {self._broken} statements did not hold.")
