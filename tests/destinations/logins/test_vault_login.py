@@ -11,7 +11,7 @@ from twokey.core.errors import Ambiguous, BadCredentials, ServiceRejected, Unrea
 from twokey.core.journal import Journal
 from twokey.core.model import Held
 from twokey.core.secret import Credential
-from twokey.destinations.logins.vault import CONNECTION
+from twokey.destinations.logins.vault import CONNECTION, SERVICE_ACCOUNT
 from twokey.destinations.registry import open_destination, open_store
 from twokey.testing.contract import Hurried, assert_silent, fresh_credential, outcome, pair, services_of
 from twokey.testing.fakes.vault import AWS_KEY, AWS_SECRET, Vault
@@ -219,6 +219,20 @@ class TestByPassword:
         assert isinstance(error, BadCredentials)
         assert "no user" not in error.message
         assert_silent(error, Credential("", password))
+
+
+class TestByServiceAccount:
+    def test_outside_a_pod_the_setting_is_named_that_the_operator_wrote(self, fake: Vault, tmp_path: Path) -> None:
+        for named, file in (({}, SERVICE_ACCOUNT), ({"jwt": {"file": str(tmp_path / "jwt")}}, str(tmp_path / "jwt"))):
+            with pytest.raises(UsageError) as error:
+                reached(fake, kubernetes={"role": "twokey", **named})
+            message, remedy = error.value.message, error.value.remedy
+            assert message.endswith(f"`kubernetes`: there is no service account token at {file} (not in a pod?).")
+            assert remedy == "Name another file with `jwt: {file: PATH}`, or use another auth method."
+
+    def test_a_jwt_of_another_platform_is_named_as_the_operator_wrote_it(self, fake: Vault, tmp_path: Path) -> None:
+        with pytest.raises(UsageError, match=r"`jwt`: there is no file "):
+            reached(fake, jwt={"role": "twokey", "jwt": {"file": str(tmp_path / "jwt")}})
 
 
 class TestInNamespaces:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
     from twokey.destinations.connections import ConnectionContext
 
-_SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 _METHODS = ("token", "approle", "jwt", "kubernetes", "aws", "cert", "userpass")
 _INDEX = "X-Vault-Index"
 """The header with the state that a write led to; a node that does not have it yet must not answer a later request."""
@@ -62,7 +63,7 @@ class Kubernetes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """The service account of the pod that twokey runs in."""
 
     role: str
-    jwt: Source = Source(file=_SERVICE_ACCOUNT)
+    jwt: Source = Source(file=SERVICE_ACCOUNT)
     mount: str = "kubernetes"
 
 
@@ -240,6 +241,8 @@ class Vault:
                 lambda: self._with_secret(user.mount, {}, "password", password.value(), user.username),
                 f"a valid password (in {user.password}) of {user.username}",
             )
+        if settings.kubernetes is not None:
+            _check_in_a_pod(settings.kubernetes.jwt, context.at or "The connection vault")
         jwt = settings.jwt or settings.kubernetes
         assert jwt is not None
         secret = context.secret(jwt.jwt, "jwt")
@@ -286,6 +289,15 @@ class Vault:
                 "auth method.",
             )
         return Hidden(auth["client_token"])
+
+
+def _check_in_a_pod(jwt: Source, label: str) -> None:
+    """Raise ``UsageError`` where the token of the pod's service account is missing."""
+    if jwt.file and not jwt.oidc and not Path(jwt.file).is_file():
+        raise UsageError(
+            f"{label}: `kubernetes`: there is no service account token at {jwt.file} (not in a pod?).",
+            remedy="Name another file with `jwt: {file: PATH}`, or use another auth method.",
+        )
 
 
 def _required(index: str) -> dict[str, str]:
