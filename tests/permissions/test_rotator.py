@@ -254,6 +254,26 @@ def test_the_policy_for_a_file_of_terraform_is_enough_and_each_action_that_is_mi
         assert "TK731" in {one["id"] for one in ran.document["findings"]}
 
 
+@pytest.mark.parametrize("command", ["rotator", "drop-in"])
+def test_without_credentials_the_option_is_named_that_needs_none(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    options = {
+        "rotator": ("ci", "--store", "ssm:/k/{user}", "--region", "eu-central-1"),
+        "drop-in": ("/machine-users/",),
+    }
+    ran = twokey("policy", command, *options[command])
+    assert ran.code == 1
+    assert "No AWS credentials were found" in ran.err
+    assert " ".join(ran.err.split()).endswith("or a role. Or name the account: --account ID.")
+    assert twokey("policy", command, *options[command], "--account", "123456789012").code == 0
+
+
 def test_a_file_of_terraform_is_for_audit_only(installation: Installation) -> None:
     installation.folder.joinpath("twokey.yaml").write_text(BELOW_A_PATH, encoding="utf-8")
     ran = twokey("policy", "rotator", "--state", "a.tfstate")

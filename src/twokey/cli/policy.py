@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from twokey.config.settings import Settings
     from twokey.destinations.kind import AwsScope
+    from twokey.fleet.runtime import Runtime
     from twokey.permissions.documents import Document
 
 FORMAT = click.option(
@@ -317,7 +318,18 @@ def _scope(settings: Settings | None, account: str | None, region: str | None) -
     where = region or runtime.clients.region
     if not where and settings is not None:
         raise UsageError("No AWS region is set.", remedy="Add --region, or set AWS_REGION.")
-    return AwsScope(partition_of(where), where, account or runtime.sts.caller()[0])
+    return AwsScope(partition_of(where), where, account or _own_account(runtime))
+
+
+def _own_account(runtime: Runtime) -> str:
+    """Return the account of the credentials; raises a ``ServiceError`` whose remedy also names the way without."""
+    from twokey.core.errors import ServiceError
+
+    try:
+        return runtime.sts.caller()[0]
+    except ServiceError as error:
+        error.remedy = f"{error.remedy} Or name the account: --account ID.".lstrip()
+        raise
 
 
 def _print(documents: Mapping[str, Document], as_format: str, *, quiet: bool) -> int:
