@@ -20,7 +20,8 @@ import pytest
 from support import forked
 from support.commands import twokey
 from twokey.cli import terminal
-from twokey.cli.main import guarded
+from twokey.cli.main import COMMANDS, guarded
+from twokey.cli.streams import CHANGING
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,6 +70,28 @@ class TestStandardOutput:
         assert done.stderr.splitlines()[0] == f"Error: The results cannot be printed: {reason}."
         assert "defect" not in done.stderr
         assert "Exception ignored" not in done.stderr
+
+    @pytest.mark.parametrize(
+        ("line", "state"),
+        [
+            ("twokey plan ci --store 'ssm:/{user}' --json >/dev/full", "Nothing was changed."),
+            ("twokey --help >/dev/full", "Nothing was changed."),
+            ("twokey rotate --help >/dev/full", "Nothing was changed."),
+            (f"{DROP_IN} --help >/dev/full", "Nothing was changed."),
+            (
+                "twokey rotate ci --store 'ssm:/{user}' --json >/dev/full",
+                "Completed changes remain; the next run continues from there.",
+            ),
+        ],
+    )
+    def test_that_cannot_be_written_is_told_with_what_can_have_been_changed(
+        self, rig: Rig, tmp_path: Path, line: str, state: str
+    ) -> None:
+        rig.aws.make_user("ci", keys=0)
+        assert shell(line, tmp_path).stderr.splitlines()[1] == f"  {state}"
+
+    def test_is_named_by_commands_that_there_are(self) -> None:
+        assert set(COMMANDS) >= CHANGING
 
     def test_that_is_not_buffered_is_no_exception(self, tmp_path: Path) -> None:
         done = shell("twokey --version >/dev/full", tmp_path, PYTHONUNBUFFERED="1")

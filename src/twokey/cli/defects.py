@@ -6,6 +6,7 @@ import errno
 import os
 import traceback
 
+from twokey.cli.streams import what_remains
 from twokey.cli.terminal import show_error, show_interrupted, tell
 from twokey.core.errors import ExitCode, Failed, TwokeyError, UsageError
 
@@ -35,7 +36,7 @@ def _of_the_system(error: Exception) -> TwokeyError | None:
     if isinstance(error, OSError) and error.errno in _OF_THE_SYSTEM:
         return Failed(
             f"The system refused what twokey needs: {os.strerror(error.errno)}.",
-            state="Completed changes remain; the next run continues from there.",
+            state=what_remains(),
             remedy="Check the limits of this process (ulimit -a), its memory, and the disks.",
         )
     return None

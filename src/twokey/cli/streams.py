@@ -5,20 +5,46 @@ from __future__ import annotations
 import io
 import os
 import sys
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from twokey.core.errors import Failed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+CHANGING = frozenset({"adopt", "deliver", "forget", "move-store", "revoke", "rotate", "watch"})
+"""The commands that change keys, stores or destinations."""
+_SHOWING = frozenset({"-h", "--help", "-V", "--version"})
 
 
 class OutputFailed(Failed):
     """Standard output cannot be written."""
 
     def __init__(self, reason: str) -> None:
+        shows = " twokey status shows how things are." if may_have_changed(sys.argv) else ""
         super().__init__(
             f"The results cannot be printed: {reason}.",
-            state="Completed changes remain; the next run continues from there.",
-            remedy="Give the command a standard output that can be written. twokey status shows how things are.",
+            state=what_remains(),
+            remedy=f"Give the command a standard output that can be written.{shows}",
         )
+
+
+def what_remains() -> str:
+    """Return what is true after this process could not go on, as a message says it."""
+    if may_have_changed(sys.argv):
+        return "Completed changes remain; the next run continues from there."
+    return "Nothing was changed."
+
+
+def may_have_changed(words: Sequence[str]) -> bool:
+    """Return whether a command line may have changed anything: not where it only prints help or the version."""
+    program, *arguments = words
+    if _SHOWING.intersection(arguments):
+        return False
+    name = os.path.basename(program)  # noqa: PTH119
+    of_twokey = name.startswith(("twokey", "__main__"))
+    return not of_twokey or bool(CHANGING.intersection(arguments[:1]))
 
 
 def prepare() -> None:
