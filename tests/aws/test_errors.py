@@ -114,6 +114,28 @@ def test_the_message_points_at_the_problem(words: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("code", "message", "status", "says"),
+    [
+        (
+            "ValidationError",
+            "The access key K1 does not exist.",
+            400,
+            "The access key K1 does not exist (ValidationError).",
+        ),
+        ("OptInRequired", "", 403, "AWS does not serve the account (OptInRequired)"),
+        ("Throttling", "Rate exceeded", 400, "AWS throttled the request (Throttling)"),
+        ("Strange", "", 400, "iam:GetUser on ci: rejected (Strange)."),
+    ],
+)
+def test_only_of_a_change_is_it_said_that_it_had_no_effect(code: str, message: str, status: int, says: str) -> None:
+    for mutates in (True, False):
+        found = translate(aws_error(code, message, status), action="iam:GetUser", resource="ci", mutates=mutates)
+        assert says in found.message
+        assert ("no effect" in found.state) is mutates
+        assert "AWS rejected it" in found.state or code == "Throttling"
+
+
+@pytest.mark.parametrize(
     ("key", "hint"), [("AKIAIOSFODNN7EXAMPLE", True), ("ASIAIOSFODNN7EXAMPLE", False), ("", False)]
 )
 def test_a_session_token_that_was_left_beside_a_long_term_key_is_named(

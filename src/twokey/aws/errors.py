@@ -96,6 +96,11 @@ class _Request:
             state, remedy = "It may have taken effect.", RUN_AGAIN
         return Ambiguous(f"{self.name}: {problem}", state=state, remedy=f"{first_step} {remedy}".strip())
 
+    @property
+    def rejected(self) -> str:
+        """What is true after AWS rejected the request. Of a read, it is not said that it had no effect."""
+        return "AWS rejected it: it had no effect." if self.mutates else "AWS rejected it."
+
     def not_from_aws(self, status: int) -> Ambiguous:
         return self.ambiguous(
             f"the response with status {status} is not from AWS; it may be a page of a proxy or a sign-in page.",
@@ -177,15 +182,15 @@ def _from_response(error: boto.ClientError, request: _Request) -> ServiceError:
         return proof
     if status >= 500 or status < 400 or status == TIMED_OUT:
         return request.ambiguous(f"AWS returned {status} {code}.")
-    reason = request.quoted(message) or "rejected"
-    return ServiceRejected(f"{request.name}: {reason} ({code}).", state="AWS rejected it: it had no effect.")
+    reason = request.quoted(message).rstrip(".") or "rejected"
+    return ServiceRejected(f"{request.name}: {reason} ({code}).", state=request.rejected)
 
 
 def _by_code(code: str, message: str, status: int, request: _Request) -> ServiceError | None:
     if code in _THROTTLED:
         return Throttled(
             f"{request.name}: AWS throttled the request ({code}) until twokey stopped retrying.",
-            state="It had no effect.",
+            state="It had no effect." if request.mutates else "",
             remedy="Run again later: all programs of the account share its request rate.",
         )
     if code in _DENIED or (status == 403 and "not authorized" in message):
@@ -194,7 +199,7 @@ def _by_code(code: str, message: str, status: int, request: _Request) -> Service
         return ServiceRejected(
             f"{request.name}: AWS does not serve the account ({code}): most likely, it is suspended, closed, or not "
             "activated.",
-            state="AWS rejected it: it had no effect.",
+            state=request.rejected,
             remedy="Check the state of the account. If it is closed for good, remove it from the configuration.",
         )
     if code in _ABSENT:
