@@ -153,6 +153,12 @@ class TestTheTable:
             assert lines[0].split() == ["user", "key", "role", "age", "last", "use", "window"]
         assert "medium TK705 legacy-of-a-long-forgotten-department" in " ".join(ran.out.split())
 
+    @pytest.mark.parametrize(("options", "said"), [((), True), (("--ids",), False)])
+    def test_says_which_option_shows_the_ids_that_are_missing(self, options: tuple[str, ...], said: bool) -> None:
+        with mock.patch.object(terminal, "is_interactive", return_value=True):
+            ran = twokey("audit", *options)
+        assert ("key -: its ID is not in the credential report; --ids shows it.\n" in ran.out) is said
+
     def test_is_lines_in_a_log(self, account: Emulator) -> None:
         lines = twokey("audit").out.splitlines()
         current = account.keys("ci")[1][0]

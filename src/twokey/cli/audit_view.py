@@ -9,6 +9,7 @@ from twokey.cli import layout, repeats, terminal
 from twokey.core import timestamps
 from twokey.core.model import UserKey
 from twokey.fleet.names import Names
+from twokey.inventory.credential_report import ROOT
 from twokey.reports.audit import people as people_of
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ def show(result: Audit) -> None:
         return
     width, named = terminal.width(), _names(result)
     terminal.draw(_table(result, width) or _blocks(result, width))
+    if any(key.key_id is None and key.user != ROOT for key in result.keys):
+        terminal.paragraph(f"key {terminal.NOTHING}: its ID is not in the credential report; --ids shows it.")
     for finding, texts in zip(result.findings, _sentences(result.findings), strict=True):
         terminal.say()
         style = COLOURS[finding.severity]
