@@ -46,6 +46,39 @@ def test_an_example_that_is_long_is_continued_as_a_shell_reads_it() -> None:
     ]
 
 
+WITH_FILE = "--path, --store, --lock, --to, --window, --grace, --idle and --soak"
+
+
+@pytest.mark.parametrize(
+    ("command", "excluded"),
+    [
+        *((name, WITH_FILE) for name in ("rotate", "plan", "status", "adopt", "forget")),
+        ("deliver", WITH_FILE.replace(" --to,", "")),
+        ("revoke", "--store, --lock, --to, --window, --grace, --idle, --soak and, without --all, --path"),
+    ],
+)
+def test_says_which_options_a_configuration_file_excludes(command: str, excluded: str) -> None:
+    shown = " ".join(twokey(command, "--help").out.split())
+    assert f"The configuration file. It excludes {excluded}. [default: ./twokey.yaml]" in shown
+    for name in ("--path", "--store", "--lock", "--to", "--window", "--grace", "--idle", "--soak"):
+        values = (
+            ("--config", "nowhere.yaml", name, "1d", "--yes")
+            if command in ("revoke", "adopt")
+            else ("--config", "nowhere.yaml", name, "1d")
+        )
+        more = ("--destination", "file:a") if command == "forget" else ()
+        refused = f"{name} cannot be combined with a configuration file" in twokey(command, "ci", *values, *more).err
+        assert refused is (name in excluded), name
+
+
+def test_says_of_deliver_what_its_destinations_are() -> None:
+    shown = " ".join(twokey("deliver", "--help").out.split())
+    assert (
+        "A destination to deliver to, such as github:acme/site: with twokey.yaml, one of those that it names." in shown
+    )
+    assert "A further destination" not in shown
+
+
 def test_says_once_what_a_dry_run_is_and_what_secrets_manager_calls_last() -> None:
     ran = twokey("--help")
     assert ran.out.count("(dry run)") == 1

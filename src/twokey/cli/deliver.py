@@ -13,11 +13,11 @@ from twokey.cli import terminal
 from twokey.cli.help import Command, epilog
 from twokey.cli.options import (
     MAX_USERS,
-    SELECTION,
     Flags,
     options,
     overrides,
     selected_destinations,
+    selection,
     settings_of,
 )
 from twokey.cli.over_users import AUDIT_LOG, NO_WAIT, VERBOSE, act
@@ -38,7 +38,14 @@ if TYPE_CHECKING:
         times=True,
     ),
 )
-@options(SELECTION, (MAX_USERS,))
+@options(
+    selection(
+        to="A destination to deliver to, such as github:acme/site: with twokey.yaml, one of those that it names. May "
+        "be repeated.  [default with twokey.yaml: all]",
+        excluded="--path, --store, --lock, --window, --grace, --idle and --soak",
+    ),
+    (MAX_USERS,),
+)
 @click.option("--unmanaged", is_flag=True, help="With twokey.yaml: deliver also to a --to that it does not name.")
 @options((VERBOSE, AUDIT_LOG, NO_WAIT))
 def command(*, unmanaged: bool, no_wait: bool, verbose: bool, **parameters: Any) -> int:

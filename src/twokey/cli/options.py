@@ -26,48 +26,59 @@ ACCOUNT = click.option(
     multiple=True,
     help="Only this account of those in the configuration; may be repeated.",
 )
-SELECTION = (
-    click.argument("users", nargs=-1, metavar="[USER ...]"),
-    click.option("--path", metavar="PATH", help="Select every user below this IAM path, such as /machine-users/."),
-    ACCOUNT,
-    click.option(
-        "--store", metavar="URL", help="The store that holds CURRENT, such as secretsmanager:machine-users/{user}."
-    ),
-    click.option(
-        "--lock",
-        metavar="URL",
-        help="A lock for a store without conditional writes, such as dynamodb:twokey-locks/{user}.",
-    ),
-    click.option(
-        "--to",
-        "deliver",
-        metavar="URL",
-        multiple=True,
-        help="A further destination that jobs read CURRENT from, such as github:acme/site; may be repeated.",
-    ),
-    click.option("--window", metavar="TIME", help="The longest time that a key may live.  [default: 30d]"),
-    click.option(
-        "--grace",
-        metavar="TIME",
-        help="How long LAST is guaranteed to work after a rotation.  "
-        "[default: the period minus its slack and the soak]",
-    ),
-    click.option(
-        "--idle",
-        metavar="TIME",
-        help="How long LAST must be unused before it is removed.  [default: 1/15 of the period]",
-    ),
-    click.option("--soak", metavar="TIME", help="How long LAST is Inactive before it is deleted.  [default: 0s]"),
-    click.option("--config", metavar="FILE", help=f"The configuration file.  [default: ./{DEFAULT_CONFIG}]"),
-    click.option(
-        "--concurrency",
-        type=WholeNumber(1, 64),
-        metavar="N",
-        help="The number of users to process at a time.  [default: 32]",
-    ),
-    click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
-    click.option("--quiet", "-q", is_flag=True, help="Print only errors (and the JSON object)."),
-)
+
+
+def selection(
+    to: str = "A further destination that jobs read CURRENT from, such as github:acme/site; may be repeated.",
+    excluded: str = "--path, --store, --lock, --to, --window, --grace, --idle and --soak",
+) -> tuple[Callable[[Any], Any], ...]:
+    """Return the users, and the options that select users, say where their credentials go, and set the rules.
+
+    ``to`` is the help of --to; ``excluded`` names the options that a configuration file excludes.
+    """
+    return (
+        click.argument("users", nargs=-1, metavar="[USER ...]"),
+        click.option("--path", metavar="PATH", help="Select every user below this IAM path, such as /machine-users/."),
+        ACCOUNT,
+        click.option(
+            "--store", metavar="URL", help="The store that holds CURRENT, such as secretsmanager:machine-users/{user}."
+        ),
+        click.option(
+            "--lock",
+            metavar="URL",
+            help="A lock for a store without conditional writes, such as dynamodb:twokey-locks/{user}.",
+        ),
+        click.option("--to", "deliver", metavar="URL", multiple=True, help=to),
+        click.option("--window", metavar="TIME", help="The longest time that a key may live.  [default: 30d]"),
+        click.option(
+            "--grace",
+            metavar="TIME",
+            help="How long LAST is guaranteed to work after a rotation.  "
+            "[default: the period minus its slack and the soak]",
+        ),
+        click.option(
+            "--idle",
+            metavar="TIME",
+            help="How long LAST must be unused before it is removed.  [default: 1/15 of the period]",
+        ),
+        click.option("--soak", metavar="TIME", help="How long LAST is Inactive before it is deleted.  [default: 0s]"),
+        click.option(
+            "--config",
+            metavar="FILE",
+            help=f"The configuration file. It excludes {excluded}.  [default: ./{DEFAULT_CONFIG}]",
+        ),
+        click.option(
+            "--concurrency",
+            type=WholeNumber(1, 64),
+            metavar="N",
+            help="The number of users to process at a time.  [default: 32]",
+        ),
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
+        click.option("--quiet", "-q", is_flag=True, help="Print only errors (and the JSON object)."),
+    )
+
+
+SELECTION = selection()
 MAX_USERS = click.option(
     "--max-users", type=WholeNumber(1), metavar="N", help="Refuse to change more users than this.  [default: 100]"
 )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from twokey.cli.help import Command, epilog
-from twokey.cli.options import MAX_USERS, SELECTION, Flags, options, settings_of, uses_file
+from twokey.cli.options import MAX_USERS, Flags, options, selection, settings_of, uses_file
 from twokey.cli.over_users import AUDIT_LOG, NO_WAIT, VERBOSE
 from twokey.core.errors import UsageError
 
@@ -35,7 +35,10 @@ TARGETS = click.argument("users", nargs=-1, metavar="KEY_ID|USER ...")
         times=True,
     ),
 )
-@options((TARGETS,), SELECTION[1:])
+@options(
+    (TARGETS,),
+    selection(excluded="--store, --lock, --to, --window, --grace, --idle, --soak and, without --all, --path")[1:],
+)
 @click.option("--all", "all_users", is_flag=True, help="Revoke the keys of all users, the most powerful first.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.option("--plan", "only_plan", is_flag=True, help="Show what would be done; change nothing.")
