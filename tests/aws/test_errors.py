@@ -230,7 +230,7 @@ def test_a_refused_signature_does_not_show_the_request_with_its_session_token() 
     error = translate(aws_error("SignatureDoesNotMatch", message, 403), action="iam:ListUsers", resource="/")
     assert "AWS rejected the signature (SignatureDoesNotMatch)" in str(error)
     assert "FwoGZXIvYXdzE" not in str(error)
-    assert "the secret access key does not belong to the access key id: copy both again" in error.remedy
+    assert "the secret access key does not belong to the access key ID: copy both again" in error.remedy
 
 
 @pytest.mark.parametrize(

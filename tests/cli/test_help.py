@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from support.commands import twokey
@@ -23,6 +25,7 @@ class TestHelp:
         assert not [line for line in lines if line.endswith("-")]
         assert not [line for line in lines if line.endswith("...") and line[-4].isalpha()], "a summary is cut off"
         assert ran.out.isascii()
+        assert re.findall(r"(?<![-\w])ids?\b", ran.out) == [], "an identifier is an ID"
         assert any(line.endswith("Print this help and exit.") for line in lines)
 
 

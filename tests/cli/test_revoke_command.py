@@ -269,7 +269,7 @@ def test_a_user_with_two_keys_and_no_store_is_refused_with_a_command_for_each(ri
         ((), "No key is named."),
         (("ci", "--delete", "--keep", "7d"), "--delete and --keep exclude each other."),
         (("ASIAIOSFODNN7EXAMPLE",), "the key of a session"),
-        (("a b",), "Expected an access key id or the name of a user"),
+        (("a b",), "Expected an access key ID or the name of a user"),
         (("ci", "--keep", "soon"), "--keep"),
     ],
 )

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 WRONG = "AKIAIOSFODNN7EXAMPLE"
 DENIED = AccessDenied("iam:ListAccessKeys", "user")
-REMEDY = "Check the id, select its user, or leave --retire out. Nothing was changed."
+REMEDY = "Check the ID, select its user, or leave --retire out. Nothing was changed."
 
 
 class Account:

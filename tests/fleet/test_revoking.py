@@ -86,7 +86,7 @@ class TestAKeyId:
         assert (result.user, result.outcome, result.reason) == (unnamed(""), Revocation.FAILED, Reason.ERROR)
         assert result.message.startswith(
             f"No user of this account has the key {KEY_OF_ANOTHER_ACCOUNT}. Nothing was changed. IAM denies this for a "
-            "key that the account in use does not have. By its id, the key belongs to account 609629065308. Check the "
+            "key that the account in use does not have. By its ID, the key belongs to account 609629065308. Check the "
         )
         assert result.message.endswith("name its user: twokey revoke USER continues.")
 
@@ -96,7 +96,7 @@ class TestAKeyId:
         leaks = run.found(key("b", 1), key("a", 1))
         assert ended(leaks).message.startswith(
             f"The user of {key('b', 1)} cannot be found: {DENIED.message} Nothing was changed. IAM denies this for a "
-            "key that the account in use does not have. Check the id, "
+            "key that the account in use does not have. Check the ID, "
         )
         assert leaks.keys == {"a": [key("a", 1)]}
 

@@ -101,7 +101,7 @@ class TestTheIds:
         assert "TK708" in {one.id for one in found.findings}
         assert not found.complete
         [warning] = found.warnings
-        assert warning.startswith("The keys of ci cannot be listed, so their ids and roles are unknown: Access denied")
+        assert warning.startswith("The keys of ci cannot be listed, so their IDs and roles are unknown: Access denied")
         assert warning.endswith("Allow iam:ListAccessKeys on it for the principal that runs twokey.")
 
     def test_that_may_not_be_listed_for_the_same_cause_are_one_warning_whatever_the_users_names(self, rig: Rig) -> None:
@@ -109,7 +109,7 @@ class TestTheIds:
         rig.aws.make_user("ci", path="/machine-users/", keys=1)
         deny(rig, "iam:ListAccessKeys", "explicit deny")
         [warning] = read(rig, path="/machine-users/", ids=True).warnings
-        assert warning.startswith("The keys of 2 users (ci, e) cannot be listed, so their ids and roles are unknown: ")
+        assert warning.startswith("The keys of 2 users (ci, e) cannot be listed, so their IDs and roles are unknown: ")
         assert warning.endswith("on USER. Allow iam:ListAccessKeys on it for the principal that runs twokey.")
 
     def test_of_a_user_that_was_deleted_since_the_report_are_left_out_and_that_is_said(self, rotated: Rig) -> None:

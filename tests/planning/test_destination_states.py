@@ -68,7 +68,7 @@ def test_a_destination_with_an_open_delivery_is_behind_whatever_it_shows(holding
     found = state_of(holding, CURRENT, delivering=("ci:x",))
     assert (found.state, found.message) == (
         "out_of_date",
-        "a delivery was not finished: id and secret may not belong together",
+        "a delivery was not finished: ID and secret may not belong together",
     )
 
 

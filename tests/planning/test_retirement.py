@@ -33,7 +33,7 @@ def test_a_request_names_keys_by_their_ids(retire: Any) -> None:
 def test_a_request_that_names_no_key_is_an_error(retire: str) -> None:
     with pytest.raises(UsageError) as caught:
         requested(force=False, ignore_last_use=False, retire=["AKIAIOSFODNN7EXAMPLE", retire])
-    assert caught.value.message == f"--retire: expected an access key id, got {retire!r}."
+    assert caught.value.message == f"--retire: expected an access key ID, got {retire!r}."
 
 
 def test_current_that_twokey_itself_runs_with_is_refused_as_its_own() -> None:

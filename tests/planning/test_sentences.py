@@ -369,7 +369,7 @@ SENTENCES: dict[str, tuple[str, str, list[str]]] = {
     "user created again": (
         "refused (user_recreated)",
         (
-            "The journal in secretsmanager:machine-users/ci belongs to user id AIDAOLD, but ci is now AIDACI: "
+            "The journal in secretsmanager:machine-users/ci belongs to user ID AIDAOLD, but ci is now AIDACI: "
             "the user was deleted and created again. Configure another store for this user, or remove the old "
             "credential and its journal from this one for good. Then run again."
         ),
@@ -390,12 +390,12 @@ SENTENCES: dict[str, tuple[str, str, list[str]]] = {
     ),
     "retired key unknown": (
         "refused (retire_unknown)",
-        "--retire names K8, K9, but ci has K1, K2. Check the id, or leave --retire out.",
+        "--retire names K8, K9, but ci has K1, K2. Check the ID, or leave --retire out.",
         [],
     ),
     "retired key of a user without keys": (
         "refused (retire_unknown)",
-        "--retire names K9, but ci has no key. Check the id, or leave --retire out.",
+        "--retire names K9, but ci has no key. Check the ID, or leave --retire out.",
         [],
     ),
     "retired key is twokey's own": (

@@ -69,7 +69,7 @@ class TestARunThatIsKilled:
         company.killed(company.github, "PUT", "/site-2/", nth=2)
         status = company.run("status")
         assert (
-            f"{GITHUB[1]}: out of date, a delivery was not finished: id and secret may not belong together"
+            f"{GITHUB[1]}: out of date, a delivery was not finished: ID and secret may not belong together"
             in status.out
         )
         assert (

@@ -268,7 +268,7 @@ CASES = {
         {"printed": json.dumps({"Version": 1, "SecretAccessKey": TOKEN})},
     ),
     "a program that prints numbers": Case(
-        "the access key id from the credential_process is not text", "Copy it again",
+        "the access key ID from the credential_process is not text", "Copy it again",
         "[profile p]\ncredential_process = cat {dir}/printed\n", P,
         {"printed": json.dumps({"Version": 1, "AccessKeyId": 5, "SecretAccessKey": TOKEN})},
     ),
@@ -284,7 +284,7 @@ CASES = {
                                 "Expiration": "2020-01-01T00:00:00Z"})},
     ),
     "a program whose id ends with a line end": Case(
-        "the access key id from the credential_process contains a line end", "Copy it again",
+        "the access key ID from the credential_process contains a line end", "Copy it again",
         "[profile p]\ncredential_process = cat {dir}/printed\n", P,
         {"printed": json.dumps({"Version": 1, "AccessKeyId": "AKIAIOSFODNN7EXAMPLE\n", "SecretAccessKey": TOKEN})},
     ),

@@ -81,7 +81,7 @@ class UserState:
     """When a key was last used, by the run that read it."""
     fenced_by: str = ""
     identity: tuple[str, str] | None = None
-    """IAM's id of the user, and its store: the journal belongs to both."""
+    """IAM's ID of the user, and its store: the journal belongs to both."""
     others: dict[str, OtherStore] = field(default_factory=dict)
     """The other stores of a move, by name."""
     moving: set[tuple[str, str]] = field(default_factory=set)

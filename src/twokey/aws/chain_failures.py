@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     import botocore.session
 
-_PARTS = {"access_key": "access key id", "secret_key": "secret access key", "token": "session token"}
+_PARTS = {"access_key": "access key ID", "secret_key": "secret access key", "token": "session token"}
 _ORIGINS = {
     sources.EnvProvider.METHOD: "the environment",
     sources.ProcessProvider.METHOD: "the credential_process",

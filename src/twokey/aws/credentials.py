@@ -28,7 +28,7 @@ _LONG_TERM = "AKIA"
 """How the ids of long-term keys begin ("Understanding unique ID prefixes", IAM identifiers, IAM User Guide)."""
 _CLOCK = "Set this machine's clock: it may differ from AWS's by at most 5 minutes. Then run again."
 _WRONG_PAIR = (
-    "Most likely, the secret access key does not belong to the access key id: copy both again, completely, to where "
+    "Most likely, the secret access key does not belong to the access key ID: copy both again, completely, to where "
     "twokey finds its AWS credentials (AWS_PROFILE, the environment, a role). Otherwise, set this machine's clock: it "
     "may differ from AWS's by at most 5 minutes."
 )

@@ -47,7 +47,7 @@ def explain_web_identity(request: RoleRequest, code: str, message: str) -> Twoke
             f"AWS does not accept the OIDC token: {_sentence(message)}",
             state=NOTHING_ISSUED,
             remedy=f"The account of {role} needs an IAM identity provider with the token's issuer (iss), and the "
-            "token's audience (aud) must be one of that provider's client ids.",
+            "token's audience (aud) must be one of that provider's client IDs.",
         )
     if code == "IDPRejectedClaim":
         return RoleRefused(

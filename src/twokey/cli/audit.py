@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--output", "-o", metavar="FILE", help="Write to this file instead of stdout.")
 @FAIL_ON
-@click.option("--ids", is_flag=True, help="Show the id of every key: one more request for each user with keys.")
+@click.option("--ids", is_flag=True, help="Show the ID of every key: one more request for each user with keys.")
 @click.option(
     "--max-age",
     metavar="TIME",
@@ -77,7 +77,7 @@ if TYPE_CHECKING:
     "repeated.",
 )
 @ACCOUNT
-@click.option("--redact", is_flag=True, help="Shorten key ids to their first and last four characters.")
+@click.option("--redact", is_flag=True, help="Shorten key IDs to their first and last four characters.")
 @click.option("--quiet", "-q", is_flag=True, help="Print no warnings and no summary on stderr.")
 def command(
     *,

@@ -48,7 +48,7 @@ def lines(result: Audit) -> Iterator[str]:
     for key in result.keys:
         held = f", held by {', '.join(key.held_by)}" if key.held_by else ""
         yield (
-            f"{named(_of(key))}: {terminal.role_name(key.role)} {key.key_id or 'key of unknown id'}, {key.status}, "
+            f"{named(_of(key))}: {terminal.role_name(key.role)} {key.key_id or 'key of unknown ID'}, {key.status}, "
             f"age {_age(result, key)}, {_use(key)}, window {_window(result, key)}{held}"
         )
     for finding in result.findings:

@@ -55,7 +55,7 @@ from twokey.cli.signals import Ending, handle
     metavar="N",
     default=0,
     show_default=True,
-    help="The same seed repeats the same key ids and the same random faults.",
+    help="The same seed repeats the same key IDs and the same random faults.",
 )
 @click.option(
     "--page-size",

@@ -31,7 +31,7 @@ STDIN = "-"
 )
 @click.argument("result", nargs=-1, required=True, metavar="RESULT ...")
 @click.option("--output", "-o", metavar="FILE", help="Write to this file instead of stdout.")
-@click.option("--redact", is_flag=True, help="Shorten key ids to their first and last four characters.")
+@click.option("--redact", is_flag=True, help="Shorten key IDs to their first and last four characters.")
 @click.option("--quiet", "-q", is_flag=True, help="Print no summary on stderr.")
 def command(*, result: tuple[str, ...], output: str | None, redact: bool, quiet: bool) -> int:
     """Show results of twokey audit --json as one HTML page; call no service.

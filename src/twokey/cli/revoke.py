@@ -50,7 +50,7 @@ TARGETS = click.argument("users", nargs=-1, metavar="KEY_ID|USER ...")
 )
 @click.option("--keep", metavar="TIME", help="Keep the leaked key Inactive for this long; a later run deletes it.")
 @click.option(
-    "--evidence", metavar="DIR", help="Write what was done, with AWS's times and request ids, into this directory."
+    "--evidence", metavar="DIR", help="Write what was done, with AWS's times and request IDs, into this directory."
 )
 @click.option("--keep-sessions", is_flag=True, help="Do not end the sessions that the key may have made.")
 @click.option(
@@ -182,7 +182,7 @@ def _request(
                 remedy="Revoke the key of the user that the session was made with.",
             )
         if not re.fullmatch(r"[\w+=,.@-]{1,128}", target):
-            raise UsageError(f"Expected an access key id or the name of a user, got {target!r}.")
+            raise UsageError(f"Expected an access key ID or the name of a user, got {target!r}.")
     return Request(targets, both, delete, durations.parse(keep, "--keep") if keep is not None else None)
 
 

@@ -80,7 +80,7 @@ def command(
     """Check once whether keys of the account have leaked; meant for a schedule.
 
     Always looks for users that AWS has put under quarantine, with one read of the account. With --scan, it searches
-    files and repositories for key ids with a secret beside them; no secret is shown or kept. With --event, it reads
+    files and repositories for key IDs with a secret beside them; no secret is shown or kept. With --event, it reads
     what AWS and GitHub report. Only keys of this account are findings.
     """
     as_format = requested_format(as_format, as_json=as_json)

@@ -203,7 +203,7 @@ def _owner(key_id: str, runtime: Runtime) -> str:
         raise NotFound(
             f"No user of this account has the key {key_id}.",
             state="Nothing was changed.",
-            remedy="Check the id and the account: aws sts get-caller-identity. Where the key was deleted, name its "
+            remedy="Check the ID and the account: aws sts get-caller-identity. Where the key was deleted, name its "
             "user.",
         )
     return owner

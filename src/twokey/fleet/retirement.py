@@ -70,7 +70,7 @@ def _message(
     named = Names((*(job.user.key for job in jobs), *failed))
     unread = [job.user.key for job, keys in zip(jobs, listed, strict=True) if keys is None] + failed
     why = f" The keys of {', '.join(map(named, unread))} could not be read." if unread else ""
-    remedy = "Check the id, select its user, or leave --retire out. Nothing was changed."
+    remedy = "Check the ID, select its user, or leave --retire out. Nothing was changed."
     return f"--retire names {', '.join(unknown)}, but {_theirs(jobs, listed, named)}.{why} {remedy}"
 
 

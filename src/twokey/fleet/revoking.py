@@ -210,9 +210,9 @@ NOTHING = "Nothing was changed."
 def _where(key_id: str) -> str:
     """Say in which account the operator has to look."""
     account = account_of(key_id)
-    of_it = f" By its id, the key belongs to account {account}." if account else ""
+    of_it = f" By its ID, the key belongs to account {account}." if account else ""
     return (
-        f"IAM denies this for a key that the account in use does not have.{of_it} Check the id, and the account: aws "
+        f"IAM denies this for a key that the account in use does not have.{of_it} Check the ID, and the account: aws "
         "sts get-caller-identity. Then run with the credentials of the key's account. If an earlier run has deleted "
         f"the key already, to make room for another one, name its user: {revoke_command('USER')} continues."
     )

@@ -337,7 +337,7 @@ def _apart(one: UserKey, other: UserKey) -> str:
         )
     fields = "{account} and {user}" if one.account != other.account else "{user}"
     return (
-        f"Put {fields} into its URL, or, where it holds variables, give each user separate variable names, for the id "
+        f"Put {fields} into its URL, or, where it holds variables, give each user separate variable names, for the ID "
         "and for the secret: id={USER}_ID&secret={USER}_SECRET."
     )
 

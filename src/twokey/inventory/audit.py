@@ -142,7 +142,7 @@ def _list(iam: Iam, users: Sequence[str]) -> tuple[dict[str, tuple[AccessKey, ..
         else:
             found[user] = one
     problems = [
-        f"The keys of {counted(names)} cannot be listed, so their ids and roles are unknown: {why}"
+        f"The keys of {counted(names)} cannot be listed, so their IDs and roles are unknown: {why}"
         for why, names in _by_cause(failed)
     ]
     return found, problems

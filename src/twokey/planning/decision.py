@@ -96,7 +96,7 @@ def user_recreated(assessment: Assessment) -> Plan | None:
         return None
     return assessment.refuse(
         Reason.USER_RECREATED,
-        f"The journal in {assessment.observation.store} belongs to user id {assessment.journal.user}, but "
+        f"The journal in {assessment.observation.store} belongs to user ID {assessment.journal.user}, but "
         f"{assessment.observation.user.name} is now {assessment.observation.user.id}: the user was deleted and created "
         "again. Configure another store for this user, or remove the old credential and its journal from this one for "
         "good. Then run again.",

@@ -50,7 +50,7 @@ def _destination(assessment: Assessment, name: str) -> DestinationState:
         return DestinationState(name, "unreachable", holding.why)
     if name in assessment.journal.delivering:
         return DestinationState(
-            name, "out_of_date", "a delivery was not finished: id and secret may not belong together"
+            name, "out_of_date", "a delivery was not finished: ID and secret may not belong together"
         )
     if isinstance(holding, CannotTell):
         return _silent(assessment, name, holding)

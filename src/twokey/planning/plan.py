@@ -159,8 +159,8 @@ def requested(*, force: bool, ignore_last_use: bool, retire: Iterable[str]) -> O
     for key_id in key_ids:
         if not _KEY_ID.fullmatch(key_id):
             raise UsageError(
-                f"--retire: expected an access key id, got {key_id!r}.",
-                remedy="Copy the id from twokey status; it begins with AKIA.",
+                f"--retire: expected an access key ID, got {key_id!r}.",
+                remedy="Copy the ID from twokey status; it begins with AKIA.",
             )
     return Overrides(force=force, ignore_last_use=ignore_last_use, retire=frozenset(key_ids))
 

@@ -40,7 +40,7 @@ def retire_held(assessment: Assessment) -> Plan | None:
         return assessment.refuse(
             Reason.RETIRE_UNKNOWN,
             f"--retire names {', '.join(unknown)}, but {assessment.observation.user.name} has "
-            f"{_listing(assessment.observation.keys)}. Check the id, or leave --retire out.",
+            f"{_listing(assessment.observation.keys)}. Check the ID, or leave --retire out.",
         )
     return None
 

@@ -58,7 +58,7 @@ def _metrics(result: Audit) -> Iterator[tuple[str, str, Iterable[Sample]]]:
     for name, meaning, moments in (
         (
             "created",
-            "When a key was created or, without its id, last changed.",
+            "When a key was created or, without its ID, last changed.",
             {k: key.created for k, key in _by(named)},
         ),
         ("last_used", "When a key was last used, where IAM knows a use.", {k: _used(key) for k, key in _by(named)}),

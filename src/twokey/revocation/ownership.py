@@ -54,7 +54,7 @@ def account(sts: Sts, key_id: str) -> tuple[str | None, str]:
         carried = account_of(key_id)
         if carried is None:
             return None, f"Which account the key belongs to is unknown: {error}"
-        return carried, f"The account {carried} is what the key's id carries, unless the key is an old one: {error}"
+        return carried, f"The account {carried} is what the key's ID carries, unless the key is an old one: {error}"
 
 
 def owner(iam: Iam, key_id: str, members: Members, now: Callable[[], datetime]) -> Owner:

@@ -178,12 +178,12 @@ class _Watching:
         status: KeyStatus = "Active" if owner.active else "Inactive"
         what = f"the {status} key {key_id} of {owner.user}"
         if rule == "TK802":
-            message = f"{_listed(locations)} has the id of {what}. No secret is near it: an id alone opens nothing."
+            message = f"{_listed(locations)} has the ID of {what}. No secret is near it: an ID alone opens nothing."
             remedy = "Check whether the secret is elsewhere, in another file or in the same pipeline."
         else:
             message = f"{_listed(locations)} has the secret of {what}: all who can read it have the key."
             if not own:
-                message = f"{_listed(locations)} has {what} near a secret, which may be that of another id beside it."
+                message = f"{_listed(locations)} has {what} near a secret, which may be that of another ID beside it."
             remedy = f"Removing the line is not enough: clones and earlier commits keep it. {_revoke(key_id)}"
         if not owner.active:
             remedy = _delete(key_id)

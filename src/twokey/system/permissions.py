@@ -92,7 +92,7 @@ def refuse_other_owner(path: Path, owner: int, kind: str) -> None:
     """Raise ``ServiceRejected`` unless root or this user owns it. ``kind`` is text such as ``is a directory that``."""
     if owner not in {0, os.geteuid()}:
         raise ServiceRejected(
-            f"{path} {kind} belongs to another user (id {owner}), who could replace the files in it.",
+            f"{path} {kind} belongs to another user (ID {owner}), who could replace the files in it.",
             state="Nothing was changed.",
             remedy="Run twokey as that user, or name a directory that belongs to you.",
         )

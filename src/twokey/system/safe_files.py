@@ -137,7 +137,7 @@ class Directory:
             )
         if state.st_uid != os.geteuid():
             raise ServiceRejected(
-                f"{path} belongs to another user (id {state.st_uid}).",
+                f"{path} belongs to another user (ID {state.st_uid}).",
                 state="Nothing was changed.",
                 remedy="Run twokey as that user, or name a file that belongs to you.",
             )

@@ -587,7 +587,7 @@ class TestAProgramThatOthersCouldChange:
     def test_by_its_owner(self, folder: Folder) -> None:
         program = folder.program(self.RUNS, SH)
         os.chown(folder.path / "deliver", NOBODY, NOBODY)
-        assert f"belongs to another user (id {NOBODY})" in self.refused(program, folder)
+        assert f"belongs to another user (ID {NOBODY})" in self.refused(program, folder)
 
     @pytest.mark.parametrize("open_to_all", ["a", "a/b"])
     def test_by_a_directory_on_the_way(self, folder: Folder, open_to_all: str) -> None:

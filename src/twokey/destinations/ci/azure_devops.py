@@ -58,7 +58,7 @@ def check(address: Address) -> None:
     """Raise ``UsageError`` for a name that Azure DevOps allows no organization, project, group or variable."""
     organization, project, group = _parts(address.plain)
     if not (_ORGANIZATION.fullmatch(organization) and _PROJECT.fullmatch(project) and _GROUP.fullmatch(group)):
-        raise address.error("expected ORGANIZATION/PROJECT/GROUP.", "GROUP is the variable group's name or its id.")
+        raise address.error("expected ORGANIZATION/PROJECT/GROUP.", "GROUP is the variable group's name or its ID.")
     address.allow(("connection", *formats.OPTIONS))
     _format(address)
 

@@ -73,7 +73,7 @@ class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_f
 def check(address: Address) -> None:
     """Raise ``UsageError`` for a name that Buildkite allows no cluster or secret."""
     if not _TARGET.fullmatch(address.plain):
-        raise address.error("expected ORGANIZATION/CLUSTER_ID, where the cluster's id is a UUID.")
+        raise address.error("expected ORGANIZATION/CLUSTER_ID, where the cluster's ID is a UUID.")
     address.allow(("connection", *formats.OPTIONS))
     _format(address)
 

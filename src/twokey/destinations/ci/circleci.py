@@ -89,7 +89,7 @@ def check(address: Address) -> None:
     address.allow(("connection", *formats.OPTIONS))
     if address.scheme == CONTEXTS:
         if not _ID.fullmatch(address.plain) and not _CONTEXT.fullmatch(address.plain):
-            raise address.error("expected a context's id, or ORG_SLUG/NAME, such as gh/acme/deploy.")
+            raise address.error("expected a context's ID, or ORG_SLUG/NAME, such as gh/acme/deploy.")
     elif not _PROJECT.fullmatch(address.plain):
         raise address.error("expected a project's slug, such as gh/acme/site or circleci/ORG_ID/PROJECT_ID.")
     _format(address)

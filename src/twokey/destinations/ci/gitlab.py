@@ -56,7 +56,7 @@ TYPES = ("env_var", "file")
 FILE = replace(formats.ENVIRONMENT, name="AWS_SHARED_CREDENTIALS_FILE")
 _PART = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}"
 _PATH = re.compile(rf"{_PART}(/{_PART})*", re.ASCII)
-_PROJECT_PATH = "GROUP/PROJECT, with any subgroups between them, or the project's id"
+_PROJECT_PATH = "GROUP/PROJECT, with any subgroups between them, or the project's ID"
 _SCOPE = re.compile(r"[A-Za-z0-9_/$.* -]{1,255}", re.ASCII)
 _MASKED = re.compile(r"[a-zA-Z0-9_+=/@:.~-]{8,}", re.ASCII)
 _MASKED_AND_RAW = re.compile(r"\S{8,}")

@@ -292,7 +292,7 @@ class SetVars(Vars):
             raise ServiceRejected(
                 f"{self._organization} has {len(ids)} variable sets with the name {self._owner}.",
                 state="Nothing was written there.",
-                remedy=f"Write the set's id in the destination: {' or '.join(ids)}.",
+                remedy=f"Write the set's ID in the destination: {' or '.join(ids)}.",
             )
         return quote(ids[0], safe="")
 

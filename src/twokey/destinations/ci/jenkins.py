@@ -95,7 +95,7 @@ def check(address: Address) -> None:
     """Raise ``UsageError`` for a name that Jenkins allows no credential, folder, store or domain."""
     address.allow(("connection", "folder", "store", "domain", "kind"))
     if not _ID.fullmatch(address.plain):
-        raise address.error("expected a credential's id: letters, digits and the characters _.- only.")
+        raise address.error("expected a credential's ID: letters, digits and the characters _.- only.")
     for option in ("folder", "store", "domain"):
         value = address.options.get(option, "x")
         parts = value.split("/") if option == "folder" else [value]
@@ -210,7 +210,7 @@ class JenkinsCredential:
         """Put a pair into a document. Raises ``ServiceRejected`` if that would lose something else."""
         if element.tag != self._kind.element:
             raise self._rejected(
-                f"expected a {self._kind.element}, found a {element.tag}", "Set kind=, or write another id."
+                f"expected a {self._kind.element}, found a {element.tag}", "Set kind=, or write another ID."
             )
         _part(element, self._kind.id).text = key_id
         hidden = _part(element, self._kind.secret)
