@@ -160,7 +160,7 @@ def test_a_failure_of_one_user_costs_the_others_nothing(aws: Emulator, tmp_path:
     answer = run(aws, tmp_path, PATH)
 
     assert (answer.code, list(answer.made)) == (1, ["a", "c"])
-    assert answer.err.startswith("Error: b: no key was created: iam:CreateAccessKey on b: No. (InvalidInput).")
+    assert answer.err.startswith("Error: b: no key was created: iam:CreateAccessKey on b: No (InvalidInput).")
     assert "was deleted; any other key is untouched." in answer.err
 
 
