@@ -125,7 +125,5 @@ def test_a_user_that_cannot_be_read_is_said_to_be_unchanged(aws: Emulator, tmp_p
 
     assert (answer.code, answer.out) == (1, "")
     assert answer.err.startswith("Error: a: Access denied: iam:ListAccessKeys on a. Nothing was changed for it. Allow")
-    assert (
-        "Error: b: iam:DeleteAccessKey on b: No (InvalidInput). Nothing was changed for it. Run again." in answer.err
-    )
+    assert "Error: b: iam:DeleteAccessKey on b: No (InvalidInput). Nothing was changed for it. Run again." in answer.err
     assert (len(ids(aws, "a")), len(ids(aws, "b"))) == (2, 2)
