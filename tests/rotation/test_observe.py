@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from simulation.states import ago
-from simulation.world import USER, Iam, Key, World
+from simulation.world import USER, Clock, Iam, Key, World
+from twokey.core import waiting
 from twokey.core.errors import Refused, Stopped, Unreachable
 from twokey.core.journal import Journal
 from twokey.core.model import CannotTell, Held, NotHeld, Record
@@ -68,6 +69,18 @@ class TestADestination:
     def test_that_ends_the_run_does(self) -> None:
         with pytest.raises(Stopped):
             holding(Faulty("ci", Stopped()))
+
+    def test_that_waits_for_its_service_lets_the_run_go_on_meanwhile(self) -> None:
+        clock, calls = Clock(World()), []
+
+        class Waiting(Faulty):
+            def held(self) -> Any:
+                waiting.pause(clock, 3 * waiting.SLICE)
+                return super().held()
+
+        assert holding(Waiting("ci", NotHeld()), lambda: calls.append(clock.monotonic())) == NotHeld()
+        start = calls[0]
+        assert [at - start for at in calls] == [0, 0, waiting.SLICE, 2 * waiting.SLICE]
 
 
 class TestAStore:

@@ -67,7 +67,7 @@ def observe(
     except TwokeyError:
         raise
     except Exception as error:  # noqa: BLE001  such as a response that its service does not document
-        raise unreadable(unforeseen(store.name, error, reading=True)) from None
+        raise unreadable(unforeseen(store.name, error)) from None
     return Observation(
         user=user,
         keys=keys,
@@ -148,4 +148,4 @@ def holding(destination: CanSayWhatItHolds, meanwhile: Callable[[], None] = lamb
     except TwokeyError:
         raise
     except Exception as error:  # noqa: BLE001  one destination's failure, whatever it is, stops no other
-        return CannotTell(unforeseen(destination.name, error, reading=True).message, failed=True)
+        return CannotTell(unforeseen(destination.name, error).message, failed=True)
