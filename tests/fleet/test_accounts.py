@@ -343,7 +343,7 @@ class TestRevoke:
         results = found(ran)
         assert (ran.code, results[HOME, "ci"]["outcome"]) == (1, "revoked")
         assert fleet.held(HOME) == results[HOME, "ci"]["current"] != own
-        assert f"By its id, the key belongs to account {OTHER}." in results["", ""]["message"]
+        assert f"By its ID, the key belongs to account {OTHER}." in results["", ""]["message"]
         assert fleet.states(OTHER)[leaked] == "Active"
 
     @pytest.mark.parametrize("what", [("ci", "--yes"), ("--all", "--yes"), ("--lift",)])

@@ -220,7 +220,8 @@ class TestATrustPolicy:
         assert statement["Condition"] == {"StringEquals": expected}
 
     def test_of_jobs_in_the_example_has_audience_and_subject_of_its_issuer(self) -> None:
-        [line] = re.findall(r"twokey policy (role-trust --oidc .+)", twokey("policy", "role-trust", "--help").out)
+        shown = twokey("policy", "role-trust", "--help").out.replace("\\\n", "")  # as a shell reads it
+        [line] = re.findall(r"twokey policy (role-trust --oidc .+)", shown)
         words = shlex.split(line)
         system = next(one for one in SYSTEMS if one.issuer == words[words.index("--oidc") + 1])
         assert words[words.index("--sub") + 1] == system.subject_of("acme/site")

@@ -136,7 +136,7 @@ class TestSignatures:
             Verifier(keys[f"public {name}" if name == "x25519" else name], "--signed-by")
 
     def test_the_other_half_of_a_pair_is_not_the_key(self, keys: dict[str, Path]) -> None:
-        with pytest.raises(UsageError, match="no Ed25519 private key"):
+        with pytest.raises(UsageError, match="expected an Ed25519 private key"):
             Signer(keys["public a"], "--sign-with")
-        with pytest.raises(UsageError, match="no Ed25519 public key"):
+        with pytest.raises(UsageError, match="expected an Ed25519 public key"):
             Verifier(keys["a"], "--signed-by")

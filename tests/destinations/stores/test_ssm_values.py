@@ -142,7 +142,7 @@ def test_a_name_that_has_room_for_the_journals_is_one(most: str) -> None:
         (f"/a{JOURNAL}", "reserved for journals"),
         ("/a/", "cannot be a parameter's name"),
         ("/a?format=yaml", "yaml"),
-        ("/a?tag.aws:x=y", "cannot be a tag"),
+        ("/a?tag.aws:x=y", "not beginning with aws:"),
     ],
 )
 def test_a_name_that_cannot_be_one_is_refused_before_anything_is_called(name: str, why: str) -> None:
