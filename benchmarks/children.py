@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 SCRIPTS = Path(sys.executable).parent
+LAUNCHER = Path(__file__).with_name("launcher.py")
 
 
 class MeasurementFailed(Exception):
@@ -53,23 +54,26 @@ def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
 def measure(command: Sequence[str], environment: Mapping[str, str] | None = None, cwd: Path | None = None) -> Cost:
     """Run a program to its end and return what it cost; raises ``MeasurementFailed`` if it does not exit with 0."""
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        start = time.perf_counter()
+    read, write = os.pipe()
+    with open(read, "rb") as cost, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:  # noqa: PTH123
         child = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment or clean_environment(), cwd=cwd
+            [sys.executable, "-IS", LAUNCHER, str(write), *command],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            env=environment or clean_environment(),
+            cwd=cwd,
+            pass_fds=(write,),
         )
-        # wait4 returns the usage of this child alone; RUSAGE_CHILDREN is the sum of all children.
-        _, status, usage = os.wait4(child.pid, 0)
-        wall = time.perf_counter() - start
-        child.returncode = os.waitstatus_to_exitcode(status)
+        os.close(write)
+        status, measured = child.wait(), cost.read()
         out.seek(0)
         err.seek(0)
         output, errors = out.read().decode(), err.read().decode()
-    if child.returncode != 0:
+    if status != 0:
         message = (errors or output).strip()[-600:]
-        raise MeasurementFailed(f"{Path(command[0]).name} ended with exit code {child.returncode}: {message}")
-    # getrusage(2): ru_maxrss is in kilobytes.
-    return Cost(wall, usage.ru_utime + usage.ru_stime, output, memory=usage.ru_maxrss * 1024)
+        raise MeasurementFailed(f"{Path(command[0]).name} ended with exit code {status}: {message}")
+    return Cost(**json.loads(measured), output=output)
 
 
 def alternate(runs: int, *programs: Callable[[], Cost]) -> list[list[Cost]]:

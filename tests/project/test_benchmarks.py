@@ -176,6 +176,11 @@ def test_a_program_that_fails_is_no_measurement() -> None:
         children.measure([sys.executable, "-c", "import sys; sys.stderr.write('broken'); sys.exit(3)"])
 
 
+def test_the_memory_of_a_program_is_its_own_however_large_the_process_that_measures_it() -> None:
+    held = b"x" * (200 << 20)
+    assert children.measure([sys.executable, "-IS", "-c", "pass"]).memory < len(held) / 2
+
+
 def test_a_measured_program_is_led_to_no_real_aws(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "production")
 
