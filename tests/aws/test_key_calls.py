@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +11,7 @@ from twokey.aws.clock import ServiceClock
 from twokey.aws.iam import Iam
 from twokey.core.errors import Ambiguous, Conflict, NotFound, ServiceError, Throttled, Unreachable
 from twokey.emulator import Rule
+from twokey.testing.contract import Hurried
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,13 +53,14 @@ class TestACreation:
         rig.settled()
         rig.aws.key_quota = 3
         seen: list[str] = []
+        hurried = Hurried()
 
         def sleep(seconds: float) -> None:
             seen.append("wait")
-            time.sleep(seconds)
+            hurried.sleep(seconds)
 
         rig.aws.weather.add(Rule("iam:CreateAccessKey", effect="throttle", times=6))
-        iam = Iam(Clients("run", clock=ServiceClock(sleep=sleep)))
+        iam = Iam(Clients("run", clock=ServiceClock(sleep=sleep, monotonic=hurried.monotonic)))
         iam.create_key("ci", lambda: seen.append("just before"))
         assert "wait" in seen
         assert seen[-2:] == ["wait", "just before"]

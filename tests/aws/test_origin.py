@@ -19,6 +19,7 @@ from twokey.core.errors import Ambiguous
 from twokey.core.model import MachineUser
 from twokey.core.secret import Credential
 from twokey.emulator import Rule
+from twokey.testing.contract import Hurried
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -111,7 +112,8 @@ def connected(portal: Any, monkeypatch: pytest.MonkeyPatch) -> Clients:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", CREDENTIAL.reveal())
-    return Clients("run", clock=ServiceClock(sleep=lambda _: None))
+    hurried = Hurried()
+    return Clients("run", clock=ServiceClock(sleep=hurried.sleep, monotonic=hurried.monotonic))
 
 
 @pytest.fixture

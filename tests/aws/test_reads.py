@@ -16,6 +16,7 @@ from twokey.core.secret import Credential
 from twokey.destinations.registry import Services, open_store
 from twokey.emulator import Rule
 from twokey.rotation.observe import ObservationChanged, observe, with_last_use
+from twokey.testing.contract import Hurried
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +43,8 @@ READS: dict[str, Callable[[Clients], Any]] = {
 
 def restless() -> Clients:
     """Return an AWS edge that does not sleep between its attempts."""
-    return Clients("run", clock=ServiceClock(sleep=lambda _: None))
+    hurried = Hurried()
+    return Clients("run", clock=ServiceClock(sleep=hurried.sleep, monotonic=hurried.monotonic))
 
 
 @pytest.mark.parametrize("effect", ["lost_response", "error_before", "truncated"])
