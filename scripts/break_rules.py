@@ -384,7 +384,7 @@ RULES = (
         "aws/clients.py",
         '"total_max_attempts": 1 if once else ATTEMPTS',
         '"total_max_attempts": ATTEMPTS',
-        ENGINE,
+        (*ENGINE, "tests/aws/test_key_calls.py"),
     ),
     Rule(
         "the store is written on condition that no other run wrote",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -48,6 +48,16 @@ class TestACreation:
         sent_by_then: list[int] = []
         Iam(rig.clients()).create_key("ci", lambda: sent_by_then.append(rig.aws.count("iam:CreateAccessKey")))
         assert sent_by_then == [0, 1, 2]
+
+    @pytest.mark.parametrize("effect", ["error_after", "lost_response"])
+    def test_is_sent_once_also_as_the_first_request_of_a_client(self, rig: Rig, effect: Any) -> None:
+        """botocore sends that one, and it repeats requests."""
+        rig.settled()
+        rig.aws.key_quota = 9
+        rig.aws.weather.add(Rule("iam:CreateAccessKey", effect=effect, times=None))
+        with pytest.raises(Ambiguous):
+            Iam(rig.clients()).create_key("ci")
+        assert (rig.aws.count("iam:CreateAccessKey"), len(rig.ids())) == (1, 3)
 
     def test_calls_just_before_after_the_wait_for_its_turn(self, rig: Rig) -> None:
         rig.settled()

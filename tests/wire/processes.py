@@ -23,22 +23,29 @@ if TYPE_CHECKING:
 
 STORES = ("secretsmanager:machine-users/{user}", "ssm:/machine-users/{user}", "file:{folder}/{user}.json")
 LOCKED = f"{STORES[1]} with a lock"
-SHORT_LEASE = """
-from datetime import timedelta
-from twokey.config import arithmetic
-from twokey.rotation import creation, lease
+ASLEEP = timedelta(minutes=10)
+"""How long a machine sleeps: longer than a lease lasts."""
+SLEPT = "slept"
+"""The file that tells a suspended process, when it continues, that its machine has slept so long."""
+SUSPENDED = f"""
+import time
+from pathlib import Path
+from twokey.aws.clock import ServiceClock, since_boot
 from twokey.cli.main import main
-lease.LENGTH, lease.MARGIN, creation.SEND_LIMIT = timedelta(seconds=8), 1.0, 1.0
+slept, make = Path("{SLEPT}").absolute(), ServiceClock.__init__
+def later():
+    return {ASLEEP.total_seconds()} if slept.exists() else 0.0
+make.__defaults__ = (lambda: time.time() + later(), lambda: since_boot() + later(), *make.__defaults__[2:])
 main()
 """
-"""The real command, except for a lease that is short enough for a test. The configuration is checked against the real
-length, which ``arithmetic`` has read by then."""
+"""The real command, on a clock that goes on while its machine sleeps. No test waits for the end of a lease, and none
+ends on a machine that is only slow."""
 
 
-STOPPED_CLOCK = SHORT_LEASE.replace(
+STOPPED_CLOCK = SUSPENDED.replace(
     "main()", "from twokey.rotation import leased_journal\nleased_journal._check_left = lambda _left: None\nmain()"
 )
-"""The same, on a machine whose clock stands still with it: no lease is ever over by time."""
+"""The same, where a lease is never over by the run's own clock."""
 
 
 @dataclass
@@ -83,6 +90,12 @@ def suspend(process: Forked) -> None:
     """Stop a process, and wait until all of its threads have stopped: until then one of them may take a lock."""
     process.send_signal(signal.SIGSTOP)
     process.wait_until_stopped()
+
+
+def sleep(workspace: Workspace) -> None:
+    """Let all clocks go on for ``ASLEEP``: the services', and those of the suspended run and the next."""
+    workspace.rig.aws.advance(ASLEEP.total_seconds())
+    (workspace.folder / SLEPT).touch()
 
 
 def end_lease(rig: Rig) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from twokey.emulator import Rule
-from wire.processes import LOCKED, SHORT_LEASE, STOPPED_CLOCK, STORES, prepare, suspend
+from wire.processes import LOCKED, STOPPED_CLOCK, STORES, SUSPENDED, prepare, sleep, suspend
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,7 +63,7 @@ def test_begun_while_another_creates_wait_for_it_or_refuse_if_they_may_not(
 
 @pytest.mark.first
 @pytest.mark.parametrize("store", [*STORES, LOCKED])
-@pytest.mark.parametrize("suspended", ["after the creation", "after a write", "before the verification"])
+@pytest.mark.parametrize("suspended", ["after the creation", "after a write", "during the verification"])
 def test_overtaken_while_suspended_harms_nothing_afterwards(
     rig: Rig, tmp_path: Path, store: str, suspended: str
 ) -> None:
@@ -71,17 +71,18 @@ def test_overtaken_while_suspended_harms_nothing_afterwards(
     at = {
         "after the creation": Rule("iam:CreateAccessKey", effect="hold_after"),
         "after a write": Rule(WRITES[store.partition(":")[0]], nth=1, effect="hold_after"),
-        "before the verification": Rule("sts:GetCallerIdentity", nth=2, effect="hold_before"),
+        "during the verification": Rule("sts:GetCallerIdentity", nth=2, effect="hold_after"),
     }[suspended]
     rig.aws.weather.add(at)
-    stopped = workspace.begin("rotate", "--json", program=SHORT_LEASE)
+    stopped = workspace.begin("rotate", "--json", program=SUSPENDED)
     rig.aws.weather.wait_until_held(300)
     suspend(stopped)
     try:
         rig.aws.weather.remove(at)
         rig.aws.weather.release()
         workspace.check_safe()
-        outcome, reason = workspace.outcome(workspace.begin("rotate", "--json", program=SHORT_LEASE))
+        sleep(workspace)
+        outcome, reason = workspace.outcome(workspace.begin("rotate", "--json", program=SUSPENDED))
         assert outcome == "rotated", reason
         workspace.check_in_order()
         published = rig.stored()
@@ -102,7 +103,8 @@ def test_suspended_between_its_check_and_its_write_is_fenced_by_the_lock_alone(r
     try:
         rig.aws.weather.remove(at)
         rig.aws.weather.release()
-        outcome, reason = workspace.outcome(workspace.begin("rotate", "--json", program=SHORT_LEASE))
+        sleep(workspace)
+        outcome, reason = workspace.outcome(workspace.begin("rotate", "--json", program=SUSPENDED))
         assert outcome == "rotated", reason
         workspace.check_in_order()
         published, writes = rig.stored(), rig.aws.count("ssm:PutParameter")
