@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -507,6 +508,23 @@ class TestAJournalThatIsTooShortForAllPlaces:
         pipelines.rotated()
         assert max(lengths) <= foreseen[0]
         assert pipelines.rotated().outcome is Outcome.NOT_DUE
+
+    def test_no_room_is_kept_for_stamps_of_destinations_that_confirm_nothing(
+        self, pipelines: Delivering, monkeypatch: Any
+    ) -> None:
+        foreseen: list[Journal] = []
+        monkeypatch.setattr(SimulatedDestination, "room_for", lambda _destination, journal: foreseen.append(journal))
+        make = SimulatedDestination.__init__
+
+        def silent(destination: SimulatedDestination, world: Any, run: str, name: str) -> None:
+            make(destination, world, run, name)
+            if name == "ci:4":
+                destination.traits = replace(destination.traits, confirms="nothing")
+
+        monkeypatch.setattr(SimulatedDestination, "__init__", silent)
+        pipelines.rotated()
+        stamps = {name: delivery.stamp for name, delivery in foreseen[0].delivered.items() if name in TEN}
+        assert [name for name, stamp in stamps.items() if not stamp] == ["ci:4"]
 
     def test_a_long_stamp_tells_whether_another_program_has_written(
         self, pipelines: Delivering, monkeypatch: Any
