@@ -21,7 +21,7 @@ from support import forked
 from support.commands import twokey
 from twokey.cli import terminal
 from twokey.cli.main import COMMANDS, guarded
-from twokey.cli.streams import CHANGING
+from twokey.cli.streams import CHANGING, may_have_changed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -213,3 +213,18 @@ def test_each_line_arrives_while_the_command_runs(tmp_path: Path, unbuffered: st
             assert "endpoint_url" in emulator.stdout.readline()
         finally:
             emulator.terminate()
+
+
+@pytest.mark.parametrize(
+    ("words", "may"),
+    [
+        ("twokey rotate ci", True),
+        ("/usr/bin/twokey --option rotate ci", True),
+        ("iam-credential-rotation /a/", True),
+        ("twokey rotate --help", False),
+        ("twokey plan ci", False),
+        ("twokey status", False),
+    ],
+)
+def test_only_a_command_that_changes_nothing_is_said_to_have_changed_nothing(words: str, may: bool) -> None:
+    assert may_have_changed(words.split()) is may

@@ -44,7 +44,7 @@ def may_have_changed(words: Sequence[str]) -> bool:
         return False
     name = os.path.basename(program)  # noqa: PTH119
     of_twokey = name.startswith(("twokey", "__main__"))
-    return not of_twokey or bool(CHANGING.intersection(arguments[:1]))
+    return not of_twokey or bool(CHANGING.intersection(arguments))
 
 
 def prepare() -> None:
