@@ -102,7 +102,7 @@ def test_an_entry_point_names_a_kind_or_a_module(tmp_path: Path, module: str, en
             "its Kind has the scheme safe; expected locker, the name of the entry",
         ),
         ("import nothing_like_it\n", ENTRY, "ModuleNotFoundError: No module named 'nothing_like_it'."),
-        ("raise RuntimeError('boom')\n", ENTRY, "RuntimeError: boom."),
+        ("raise RuntimeError('boom')\n", ENTRY, "RuntimeError at <module>, line 1 of locker_kind.py."),
         ("def (\n", ENTRY, "SyntaxError"),
         (GOOD, "locker = no_such_module", "ModuleNotFoundError: No module named 'no_such_module'."),
         (GOOD, "locker = locker_kind:NONE", "AttributeError"),
@@ -116,6 +116,12 @@ def test_one_that_cannot_be_used_is_named_with_its_entry_point(
     assert f"The destination {entry} of the package twokey-locker cannot be used: " in error
     assert why in error
     assert "twokey-locker" in error.partition("cannot be used")[2]
+
+
+def test_the_text_of_what_its_import_raises_is_not_shown(tmp_path: Path) -> None:
+    """It may hold anything, even the secret that the package has read from a file."""
+    install(tmp_path, "raise ValueError('hunter2')\n", ENTRY)
+    assert "hunter2" not in refusal(tmp_path)
 
 
 def test_a_scheme_of_twokeys_own_is_not_replaced(tmp_path: Path) -> None:
@@ -566,7 +572,7 @@ connections:
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"), [("gitlab", "`gitlab` has no `token`"), ("locker", "RuntimeError: boom.")]
+    ("name", "expected"), [("gitlab", "`gitlab` has no `token`"), ("locker", "RuntimeError at <module>, line 1 of ")]
 )
 def test_one_that_cannot_be_used_does_not_get_in_the_way_of_other_connections(
     tmp_path: Path, name: str, expected: str

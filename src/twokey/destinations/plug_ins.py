@@ -42,6 +42,8 @@ _FUNCTIONS = {
     "resources": ("address", "scope", "store"),
 }
 """The functions of a kind, and what each is called with."""
+_ABOUT_CODE = (ImportError, SyntaxError, AttributeError, InvalidValue)
+"""Exceptions at import whose text is Python's or twokey's own. That of any other may hold a secret."""
 _METHODS: dict[str, tuple[str, ...]] = {"held": (), "deliver": ("credential",), "preflight": ()}
 _METHODS_OF_STORES: dict[str, tuple[str, ...]] = {
     **_METHODS,
@@ -78,7 +80,8 @@ def load(entry: EntryPoint) -> Kind:
     try:
         named = entry.load()
     except Exception as error:  # noqa: BLE001  whatever a package raises when it is imported
-        raise _unusable(entry, f"{type(error).__name__}: {error}") from None
+        shown = isinstance(error, _ABOUT_CODE)
+        raise _unusable(entry, f"{type(error).__name__}: {error}" if shown else origin(error)) from None
     return _Guard(entry).kind(_kind_in(named, entry))
 
 
