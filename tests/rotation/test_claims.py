@@ -5,12 +5,14 @@ Each request of a run is denied once, and once for good. What the message claims
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from support.rig import DAY, IN_VAIN, Rig
 from twokey.core.errors import ServiceRejected
+from twokey.core.journal import Journal
+from twokey.core.model import NotHeld, Record
 from twokey.core.reasons import Outcome, Reason
 from twokey.emulator import Rule
 from twokey.planning.policy import RotationPolicy
@@ -19,6 +21,8 @@ from twokey.rotation.results import DeliveryResult, Effects
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from twokey.rotation.leased_journal import LeasedJournal
 
 STORES = {"secretsmanager": "secretsmanager:keys/{user}", "ssm": "ssm:/keys/{user}"}
 NOTHING, NO_KEY, JOBS = "Nothing was changed", "No key was changed", "nothing that jobs read"
@@ -191,6 +195,26 @@ def test_a_store_does_not_know_what_the_run_did_before(lease: Any, removed: list
     claims.checked(error, effects, "ssm:/ci")
     assert (error.state == "Nothing was changed.") == (lease == "none" and not removed)
     assert ("AKIALAST" in str(error)) == bool(removed)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "state"),
+    [
+        ((0,), "No key was changed. ssm:/ci now contains this run's journal, and no key."),
+        # A run that loses a race begins again; the journal that it finds then is its own.
+        ((0, 1), "No key was changed. ssm:/ci now contains this run's journal, and no key."),
+        ((1,), "No key was changed, and nothing that jobs read; only the journal of ssm:/ci was written."),
+    ],
+)
+def test_a_store_that_holds_no_key_was_created_by_the_run_that_found_no_journal(
+    epochs: tuple[int, ...], state: str
+) -> None:
+    effects, lease = Effects(), cast("LeasedJournal", object())
+    for epoch in epochs:
+        claims.leased(effects, Record(NotHeld(), Journal(epoch=epoch), epoch), lambda: lease)
+    error = ServiceRejected("It was refused.", state="Nothing was changed.")
+    claims.checked(error, effects, "ssm:/ci")
+    assert error.state == state
 
 
 def test_what_was_done_is_named() -> None:

@@ -285,6 +285,18 @@ class TestATornPair:
         pipelines.rotated()
         assert not any(noted)
 
+    def test_of_a_place_that_the_journal_does_not_name_is_noted_with_the_key_that_it_may_hold(
+        self, pipelines: Delivering
+    ) -> None:
+        """As another program, or a person, may leave the journal: the delivery is open, and nothing else is known."""
+        pipelines.rotated()
+        known = {name: one for name, one in pipelines.journal.delivered.items() if name != "ci:3"}
+        journal = msgspec.structs.replace(pipelines.journal, delivered=known, delivering=TEN)
+        pipelines.world.journal = journal.encode()
+        pipelines.before["ci:0"] = raising(Killed())
+        assert pipelines.run(deliver_plan) is None
+        assert "ci:3" in pipelines.journal.delivered
+
     def test_is_noted_together_with_what_the_places_may_hold_until_then(self, pipelines: Delivering) -> None:
         pipelines.rotated()
         pipelines.world.journal = msgspec.structs.replace(pipelines.journal, delivered={}).encode()
@@ -307,6 +319,37 @@ class TestALongDelivery:
         pipelines.rotated()
         limits = [one.detail for one in pipelines.events if one.step == "limit"]
         assert len(limits) == len(set(limits)) == 2
+
+    @pytest.mark.parametrize(("seconds", "reported"), [(10.0, 0), (10.5, 1)])
+    def test_tells_of_a_wait_of_more_than_ten_seconds(
+        self, pipelines: Delivering, seconds: float, reported: int
+    ) -> None:
+        pipelines.world.waits = {"ci:0": seconds}
+        pipelines.rotated()
+        assert len([one for one in pipelines.events if one.step == "limit"]) == reported
+
+    @pytest.mark.parametrize(("late", "reported"), [(10.0, 1), (10.5, 2)])
+    def test_tells_again_of_a_wait_that_ends_more_than_ten_seconds_later_than_it_said(
+        self, pipelines: Delivering, late: float, reported: int
+    ) -> None:
+        class Suspended(Clock):
+            """One whose first sleep ends late."""
+
+            slept = False
+
+            def sleep(self, seconds: float) -> None:
+                super().sleep(seconds if self.slept else seconds + late)
+                self.slept = True
+
+        pipelines.before["ci:0"] = lambda: waiting.pause(Suspended(pipelines.world), 40.0)
+        pipelines.rotated()
+        assert len([one for one in pipelines.events if one.step == "limit"]) == reported
+
+    def test_is_written_down_half_a_minute_after_its_first_place_to_the_second(self, pipelines: Delivering) -> None:
+        pipelines.world.waits = dict.fromkeys(TEN, 10.0)
+        pipelines.before["ci:4"] = raising(Killed())
+        assert pipelines.run() is None
+        assert [name for name, one in pipelines.journal.delivered.items() if one.key == "N1"] == list(TEN[:4])
 
     def test_is_written_down_every_half_minute(self, pipelines: Delivering) -> None:
         pipelines.world.waits = dict.fromkeys(TEN, 7.0)
@@ -393,6 +436,17 @@ class TestALongDelivery:
         assert [one.outcome for one in result.destinations] == ["delivered"] * 3
         assert "ci:2" not in pipelines.holding("N1")
         assert "ci:2" in pipelines.journal.delivering
+
+
+class TestADeliveryThatIsRequested:
+    def test_has_written_also_where_the_journal_then_refuses(self, pipelines: Delivering) -> None:
+        """It creates no key, so only its writes show that something was changed."""
+        last = len(pipelines.effects(deliver_plan)) - 1
+        pipelines.world.faults = {last: "refused"}
+        result = pipelines.rotated(deliver_plan)
+        assert (result.outcome, result.reason) == (Outcome.FAILED, Reason.ERROR)
+        assert pipelines.holding("K2") == list(TEN)
+        assert result.message == "journal: refused"
 
 
 class TestPlacesThatAreSlowToAnswer:

@@ -78,10 +78,10 @@ class Delivering:
         assert result
         return result
 
-    def effects(self) -> list[str]:
+    def effects(self, decide: Decide = plan) -> list[str]:
         """Play the next run without a fault in a world of its own; return its effects."""
         test = replace(self, world=copy_of(self.world, recording=True), events=[], reached=[])
-        test.run()
+        test.run(decide)
         return [step.what for step in test.world.steps]
 
     @property

@@ -135,13 +135,13 @@ class Deliveries:
         If this run then ends before its commit, the next one knows where ``instead_of`` was until an unknown moment,
         that it is LAST, and where both values have to be written again.
         """
-        if instead_of and self._leased.journal.last != instead_of and self._leased.journal.intent:
+        role = {"last": instead_of} if instead_of and self._leased.journal.last != instead_of else {}
+        if role and self._leased.journal.intent:
             # The key of an interrupted run becomes LAST: that run may be paused, and may not store it any more.
             self._leased.fence()
         new = [name for name in names if name not in self._delivered]
         may_be_open = dict.fromkeys((*self._torn_between_writes(names), *new))
         opened = [name for name in may_be_open if name not in self._open]
-        role = {"last": instead_of} if instead_of and self._leased.journal.last != instead_of else {}
         if new or opened or role:
             now = timestamps.not_before_now(self._clock)
             self._delivered |= {
@@ -185,7 +185,7 @@ class Deliveries:
         self._raise_fatal()
         if isinstance(error, ServiceError) and not isinstance(error, Ambiguous):
             self._untouched(destination.name)
-        elif destination.name in self._delivered:
+        else:
             before = self._delivered[destination.name]
             self._delivered[destination.name] = msgspec.structs.replace(before, doubt=IN_DOUBT)
         self._effects.delivered.append(DeliveryResult(destination.name, "failed", of_destination(error)))
