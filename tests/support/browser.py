@@ -7,6 +7,7 @@ Chromium reads commands from descriptor 3 and writes to descriptor 4, each messa
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -24,6 +25,11 @@ _AT_3_AND_4 = (
 )
 
 
+def _raised(*descriptors: int) -> tuple[int, ...]:
+    """Return copies that are not at 3 and 4, which the child needs, nor at what this process has open."""
+    return tuple(fcntl.fcntl(one, fcntl.F_DUPFD, 100) for one in descriptors)
+
+
 class Browser:
     """One Chromium with one page. It loads files of this machine only, and has a profile of its own."""
 
@@ -38,14 +44,15 @@ class Browser:
             *("--disable-component-update", "--host-resolver-rules=MAP * ~NOTFOUND", "--remote-debugging-pipe"),
             *(f"--user-data-dir={folder / 'profile'}", "about:blank"),
         )
+        raised = _raised(commands, answers)
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _AT_3_AND_4, str(commands + 100), str(answers + 100), PROGRAM, *options],
-            pass_fds=self._raised(commands, answers),
+            [sys.executable, "-c", _AT_3_AND_4, *map(str, raised), PROGRAM, *options],
+            pass_fds=raised,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        for descriptor in (commands, answers, commands + 100, answers + 100):
+        for descriptor in (commands, answers, *raised):
             os.close(descriptor)
         self._read = b""
         self._number = 0
@@ -54,11 +61,6 @@ class Browser:
         self._session = self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.send(f"{domain}.enable")
-
-    @staticmethod
-    def _raised(*descriptors: int) -> tuple[int, ...]:
-        """Move descriptors away from 3 and 4, which the child needs."""
-        return tuple(os.dup2(one, one + 100, inheritable=True) for one in descriptors)
 
     def send(self, method: str, **parameters: Any) -> dict[str, Any]:
         """Send a command and wait for its result; what happens meanwhile is kept in ``events``."""

@@ -5,7 +5,10 @@ Chromium comes from Debian, axe-core from npm (``make browser``); without them, 
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -179,3 +182,15 @@ def _kept() -> list[Any]:
     from twokey.reports.html.users import rows
 
     return [row for row in rows(result(12, troubled=0.5)) if row.state == "kept"]
+
+
+def test_a_browser_that_is_started_takes_no_descriptor_of_this_process(tmp_path: Path) -> None:
+    """What it took would be a socket of another test, which fails when that is closed, long afterwards."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(250)]
+        for low in sockets[:10]:
+            low.close()
+        others = sockets[10:]
+        before = [os.fstat(other.fileno()).st_ino for other in others]
+        stack.enter_context(Browser(tmp_path))
+        assert [os.fstat(other.fileno()).st_ino for other in others] == before
