@@ -35,15 +35,15 @@ def partition_of(region: str) -> str:
 
 def refuse_unusable(session: botocore.session.Session) -> None:
     """Raise ``UsageError`` for a configured endpoint that is none, or whose responses could be read on the network."""
-    for place, url in _configured(session):
+    for setting, url in _configured(session):
         if not _is_endpoint(url):
             raise UsageError(
-                f"{place}: expected the URL of an endpoint.",
+                f"{setting}: expected the URL of an endpoint.",
                 remedy="Write https:// and the name of the server, or remove the setting to call AWS.",
             )
         if is_readable_on_the_network(url):
             raise UsageError(
-                f"{place}: {_shown(url)} is not encrypted: the secrets could be read on the network.",
+                f"{setting}: {_shown(url)} is not encrypted: the secrets could be read on the network.",
                 remedy="Use https://. Plain http is for an endpoint on this machine.",
             )
 

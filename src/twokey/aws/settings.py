@@ -81,12 +81,12 @@ def _check_switches(session: botocore.session.Session) -> None:
         profile = {}
     for name in _SWITCHES:
         setting = name.removeprefix("AWS_").lower()
-        for place, value in (
+        for source, value in (
             (name, environment.variable(name)),
             (f"{setting} of the AWS profile", profile.get(setting)),
         ):
             if value and str(value).lower() not in {"true", "false"}:
-                raise UsageError(f"{place}: expected true or false, not {value!r}.", remedy=f"Correct {place}.")
+                raise UsageError(f"{source}: expected true or false, not {value!r}.", remedy=f"Correct {source}.")
 
 
 def refuse_bundle(session: botocore.session.Session, caught_exception: Exception | None = None, **_: Any) -> None:
@@ -104,9 +104,9 @@ def _check_bundle(session: botocore.session.Session, read: Callable[[str], None]
         bundle: Any = session.get_config_variable("ca_bundle")
     except Exception:  # noqa: BLE001  the first client raises it, and it is reported with its cause there
         return
-    place = "AWS_CA_BUNDLE" if environment.variable("AWS_CA_BUNDLE") else "ca_bundle of the AWS profile"
+    source = "AWS_CA_BUNDLE" if environment.variable("AWS_CA_BUNDLE") else "ca_bundle of the AWS profile"
     if bundle is None:
-        bundle, place = environment.variable("REQUESTS_CA_BUNDLE"), "REQUESTS_CA_BUNDLE"
+        bundle, source = environment.variable("REQUESTS_CA_BUNDLE"), "REQUESTS_CA_BUNDLE"
     if not bundle:
         return
     try:
@@ -118,9 +118,9 @@ def _check_bundle(session: botocore.session.Session, read: Callable[[str], None]
     else:
         return
     raise UsageError(
-        f"The CA certificates in {bundle} ({place}) cannot be read: {why}.",
+        f"The CA certificates in {bundle} ({source}) cannot be read: {why}.",
         state="The request was not sent.",
-        remedy=f"Let {place} name a file of certificates in PEM, or remove it.",
+        remedy=f"Let {source} name a file of certificates in PEM, or remove it.",
     )
 
 

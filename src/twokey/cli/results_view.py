@@ -116,9 +116,9 @@ def _details(
     ]
     parts = [part for row in rows for part in row]
     owners = [name for name, row in zip(names, rows, strict=True) for _ in row]
-    destinations = [re.split(r": | \(", about, maxsplit=1)[0] for about, _, _ in parts]
+    destinations = [re.split(r": | \(", subject, maxsplit=1)[0] for subject, _, _ in parts]
     before = iter(repeats.references_of_destinations(destinations, [message for _, _, message in parts], owners))
-    return [[f"{about}{between}{next(before) or message}" for about, between, message in row] for row in rows]
+    return [[f"{subject}{between}{next(before) or message}" for subject, between, message in row] for row in rows]
 
 
 def _groups(results: Sequence[Result], names: Sequence[str], details: Rows) -> list[list[int]]:

@@ -75,8 +75,8 @@ def lines(result: Trace) -> Iterator[str]:
     yield f"{DONE} {result.conclusions.uses}"
     for use in result.uses:
         if use.mark:
-            about = f"{use.mark}: {_event(use)} at {timestamps.utc(use.time)} in {use.region} "
-            yield f"{about}{_who(use, _session_of(use))}"
+            description = f"{use.mark}: {_event(use)} at {timestamps.utc(use.time)} in {use.region} "
+            yield f"{description}{_who(use, _session_of(use))}"
     for session in result.sessions[:MOST]:
         yield f"session: {_session(session)}"
     if len(result.sessions) > MOST:

@@ -167,12 +167,12 @@ def _print(result: WatchDocument, as_format: str, file: str, *, quiet: bool) -> 
 def _show(finding: Finding) -> None:
     from twokey.cli import terminal
 
-    about = finding.key_id or finding.user or finding.resource
+    subject = finding.key_id or finding.user or finding.resource
     further = [str(one) for one in finding.locations[1 : 1 + _SHOWN]]
     if not terminal.is_interactive(sys.stdout):
         also = f" Also: {', '.join(further)}." if further else ""
-        terminal.say(f"{finding.severity} {finding.id} {about}: {finding.message} {finding.remedy}{also}")
+        terminal.say(f"{finding.severity} {finding.id} {subject}: {finding.message} {finding.remedy}{also}")
         return
-    terminal.draw([[(f"{finding.severity}  {finding.id}  {about}", _COLOURS[finding.severity])]])
+    terminal.draw([[(f"{finding.severity}  {finding.id}  {subject}", _COLOURS[finding.severity])]])
     for text in (finding.message, finding.remedy, *(f"Also: {one}" for one in further)):
         terminal.paragraph(text, "  ", "  ")

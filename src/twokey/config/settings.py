@@ -97,8 +97,8 @@ class Selection:
     @property
     def urls(self) -> tuple[tuple[str, str], ...]:
         """The URLs of the store and of the other destinations, each with the position in a file that it has."""
-        places = (("store", None, self.store), *(("deliver", index, url) for index, url in enumerate(self.deliver)))
-        return tuple((url, self._position(key, index)) for key, index, url in places)
+        entries = (("store", None, self.store), *(("deliver", index, url) for index, url in enumerate(self.deliver)))
+        return tuple((url, self._position(key, index)) for key, index, url in entries)
 
     def _position(self, key: str, item: int | None) -> str:
         named = self.named(key, item)

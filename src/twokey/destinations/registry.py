@@ -185,8 +185,8 @@ def advice(template: str) -> str:
         return ""
     from twokey.destinations.formats import options as formats
 
-    about = formats.advice(options)
-    return f"{template.partition('?')[0]}: {about}" if about else ""
+    advice = formats.advice(options)
+    return f"{template.partition('?')[0]}: {advice}" if advice else ""
 
 
 def open_destination(url: str, services: Services) -> Destination:

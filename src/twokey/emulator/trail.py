@@ -196,17 +196,17 @@ def _parameters(call: Call) -> dict[str, Any] | None:
 
 def _identity(caller: Caller) -> dict[str, Any]:
     session = caller.session
-    about: dict[str, Any] = {
+    element: dict[str, Any] = {
         "principalId": caller.user_id,
         "arn": caller.arn,
         "accountId": caller.account,
         "accessKeyId": caller.access_key_id,
     }
     if session is None:
-        return {"type": "IAMUser", **about, "userName": str(caller.user.name)}
+        return {"type": "IAMUser", **element, "userName": str(caller.user.name)}
     issued = {"attributes": {"creationDate": timestamp(session.issued), "mfaAuthenticated": "false"}}
     if session.kind == "user":
-        return {"type": "IAMUser", **about, "userName": str(caller.user.name), "sessionContext": issued}
+        return {"type": "IAMUser", **element, "userName": str(caller.user.name), "sessionContext": issued}
     principal = session.principal
     issuer = {
         "type": "Role" if session.kind == "role" else "IAMUser",
@@ -216,4 +216,4 @@ def _identity(caller: Caller) -> dict[str, Any]:
         "userName": str(principal.name),
     }
     kind = "AssumedRole" if session.kind == "role" else "FederatedUser"
-    return {"type": kind, **about, "sessionContext": {"sessionIssuer": issuer, **issued}}
+    return {"type": kind, **element, "sessionContext": {"sessionIssuer": issuer, **issued}}

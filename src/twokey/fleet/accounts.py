@@ -253,6 +253,6 @@ def _commands(accounts: Sequence[Account], command: Callable[[str], str]) -> str
 def interleaved(groups: Sequence[Sequence[int]]) -> list[int]:
     """Return numbers in turn from each group: first the first of each, then the second of each."""
     order: list[int] = []
-    for place in range(max(map(len, groups), default=0)):
-        order.extend(group[place] for group in groups if place < len(group))
+    for turn in range(max(map(len, groups), default=0)):
+        order.extend(group[turn] for group in groups if turn < len(group))
     return order

@@ -278,4 +278,4 @@ def _advice(settings: Settings, also: tuple[str, ...]) -> list[str]:
 
     urls = [pair for selection in settings.selections for pair in selection.urls]
     urls += [(url, "") for url in also]
-    return [f"{at}{about}" for url, at in dict.fromkeys(urls) if (about := registry.advice(url))]
+    return [f"{at}{hint}" for url, at in dict.fromkeys(urls) if (hint := registry.advice(url))]

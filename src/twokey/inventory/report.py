@@ -95,7 +95,7 @@ def holders(assessment: Assessment | None, key_id: str | None) -> Iterator[str]:
 
 def _user(user: FoundUser, limits: Limits) -> audit.User:
     row, managed, assessment = user.row, user.managed, user.assessment
-    about = audit.User(
+    document = audit.User(
         account=row.account,
         user=row.user,
         path=row.path,
@@ -106,7 +106,7 @@ def _user(user: FoundUser, limits: Limits) -> audit.User:
         window=int(limits.of(user).total_seconds()),
     )
     if managed is None or row.user == ROOT:
-        return about
+        return document
     policy = managed.policy
     rules = {
         "store": managed.store,
@@ -114,11 +114,11 @@ def _user(user: FoundUser, limits: Limits) -> audit.User:
         "grace": int(policy.grace.total_seconds()),
         "soak": int(policy.soak.total_seconds()),
     }
-    about = msgspec.structs.replace(about, **rules)
+    document = msgspec.structs.replace(document, **rules)
     if assessment is None:
-        return about
+        return document
     return msgspec.structs.replace(
-        about,
+        document,
         rotated_at=_whole(assessment.journal.committed) if assessment.journal.current == assessment.held else None,
         next_due=_whole(assessment.next_due),
         interrupted=assessment.journal.intent is not None,

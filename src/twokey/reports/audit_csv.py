@@ -30,11 +30,11 @@ def render(result: Audit) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    about: dict[tuple[str, str], list[tuple[datetime | None, str | None, str]]] = {}
+    by_user: dict[tuple[str, str], list[tuple[datetime | None, str | None, str]]] = {}
     for one in result.findings:
-        about.setdefault((one.account, one.user), []).append((one.key_created, one.key_id, one.id))
+        by_user.setdefault((one.account, one.user), []).append((one.key_created, one.key_id, one.id))
     for key in result.keys:
-        mine = [rule for made, id_, rule in about.get((key.account, key.user), []) if _is_about(key, made, id_)]
+        mine = [rule for made, id_, rule in by_user.get((key.account, key.user), []) if _is_about(key, made, id_)]
         writer.writerow(map(_safe, (*_cells(key), " ".join(dict.fromkeys(mine)))))
     return text.getvalue()
 

@@ -35,19 +35,19 @@ def render(result: Audit) -> str:
 
 
 def _metrics(result: Audit) -> Iterator[tuple[str, str, Iterable[Sample]]]:
-    about, named = {"account": result.account}, [*_named(result.keys)]
-    yield "twokey_audit_timestamp_seconds", "When the audit was made.", [Sample(about, _seconds(result.generated))]
+    base, named = {"account": result.account}, [*_named(result.keys)]
+    yield "twokey_audit_timestamp_seconds", "When the audit was made.", [Sample(base, _seconds(result.generated))]
     if result.report_generated:
         made = _seconds(result.report_generated)
-        yield "twokey_audit_report_timestamp_seconds", "When IAM made the credential report.", [Sample(about, made)]
-    yield "twokey_audit_complete", "Whether everything could be read (1), or not (0).", [Sample(about, result.complete)]
+        yield "twokey_audit_report_timestamp_seconds", "When IAM made the credential report.", [Sample(base, made)]
+    yield "twokey_audit_complete", "Whether everything could be read (1), or not (0).", [Sample(base, result.complete)]
     counts = Counter((one.account, one.id, one.severity) for one in result.findings)
     yield (
         "twokey_findings",
         "The number of findings of each rule.",
         [Sample({"account": a, "id": i, "severity": s}, n) for (a, i, s), n in sorted(counts.items())],
     )
-    severities = [Sample({**about, "severity": severity}, count) for severity, count in result.summary.items()]
+    severities = [Sample({**base, "severity": severity}, count) for severity, count in result.summary.items()]
     yield "twokey_findings_by_severity", "The number of findings of each severity.", severities
     windows = Counter((key.account, key.role, key.status, key.window) for key in result.keys)
     yield (

@@ -38,7 +38,7 @@ def _rule(name: str, title: str, result: Watch) -> dict[str, Any]:
 def _result(finding: Finding, index: int, file: str) -> dict[str, Any]:
     name = f"{finding.resource}/{finding.key_id}" if finding.key_id else finding.resource
     logical = [{"fullyQualifiedName": name, "kind": "resource"}]
-    places = [(one.path, one.line) for one in finding.locations] or [(file, 1)]
+    positions = [(one.path, one.line) for one in finding.locations] or [(file, 1)]
     identity = f"{finding.id}\n{finding.account}\n{finding.user}\n{finding.key_id or finding.message}"
     return {
         "ruleId": finding.id,
@@ -50,7 +50,7 @@ def _result(finding: Finding, index: int, file: str) -> dict[str, Any]:
                 "physicalLocation": {"artifactLocation": {"uri": quote(path)}, "region": {"startLine": line}},
                 "logicalLocations": logical,
             }
-            for path, line in places
+            for path, line in positions
         ],
         "partialFingerprints": {"finding/v1": hashlib.sha256(identity.encode()).hexdigest()},
         "properties": {"account": finding.account, "user": finding.user, "severity": finding.severity},

@@ -42,23 +42,23 @@ def rotate(event: events.Rotate, settings: Settings, first: First, stop: Deadlin
     bucket, keys = Bucket(first.clients, event.bucket), Keys(event.execution)
     members = read_members(bucket, keys, event.account)
     names = members.users[event.first : event.first + event.count]
-    kept = _kept(event, bucket, keys)
-    open_names = [name for name in names if name not in {entry.user for entry in kept.results}]
+    so_far = _collected(event, bucket, keys)
+    open_names = [name for name in names if name not in {entry.user for entry in so_far.results}]
     if open_names:
         found = _run(event, only(settings, members), tuple(open_names), first, stop)
-        kept = entries.joined(kept, found)
-        bucket.write(keys.chunk(event.account, event.first), events.encode(kept))
-    left = len(names) - len(kept.results)
+        so_far = entries.joined(so_far, found)
+        bucket.write(keys.chunk(event.account, event.first), events.encode(so_far))
+    left = len(names) - len(so_far.results)
     begun = len(open_names) - left
     return Rotated(
-        ended=len(kept.results),
-        problems=sum(map(entries.is_problem, kept.results)),
+        ended=len(so_far.results),
+        problems=sum(map(entries.is_problem, so_far.results)),
         left=left,
         progress="done" if not left else "more" if begun else "none",
     )
 
 
-def _kept(event: events.Rotate, bucket: Bucket, keys: Keys) -> Results:
+def _collected(event: events.Rotate, bucket: Bucket, keys: Keys) -> Results:
     key = keys.chunk(event.account, event.first)
     body = bucket.find(key)
     return Results([]) if body is None else entries.read(body, key)

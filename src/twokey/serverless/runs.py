@@ -32,10 +32,10 @@ def roster_of(runtime: Runtime, settings: Settings, names: Sequence[str]) -> Ros
     if not names:
         return runtime.roster(settings, ())
     wanted = set(map(same_name, names))
-    kept: list[Selection] = []
+    selected: list[Selection] = []
     for selection in settings.selections:
         users = tuple(name for name in selection.users if same_name(name) in wanted)
         if users or not selection.users:
-            kept.append(replace(selection, users=users))
-    found = runtime.roster(replace(settings, selections=tuple(kept)), ())
+            selected.append(replace(selection, users=users))
+    found = runtime.roster(replace(settings, selections=tuple(selected)), ())
     return replace(found, jobs=tuple(job for job in found.jobs if same_name(job.user.name) in wanted))

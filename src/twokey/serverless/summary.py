@@ -78,13 +78,13 @@ def _chunk(
 ) -> tuple[Results, list[Result]]:
     key = keys.chunk(account, chunk.first)
     body = bucket.find(key)
-    kept = entries.Results([]) if body is None else entries.read(body, key)
-    known = {entry.user for entry in kept.results}
+    ended = entries.Results([]) if body is None else entries.read(body, key)
+    known = {entry.user for entry in ended.results}
     message = (
         f"No function has reported about this user. {ends.get(account, map_runs.NOT_BEGUN)} Completed changes remain. "
         "The next execution continues from there."
     )
-    return kept, [
+    return ended, [
         entries.without_result(account, name, message, Reason.STOPPED)
         for name in names[chunk.first : chunk.first + chunk.count]
         if name not in known

@@ -206,9 +206,9 @@ class KeyVaultSecret(ServiceStore):
 
     def preflight(self) -> None:
         """Read both secrets, and check whether the name is reserved for a deleted one."""
-        kept = self._read()
+        stored = self._read()
         self._credential.refuse_unwritable(self._credential.read())
-        self.check_content(kept)
+        self.check_content(stored)
 
     def _read(self) -> Stored:
         credential, journal = self._credential.read(), self._journal.read()
@@ -216,10 +216,10 @@ class KeyVaultSecret(ServiceStore):
         text = str(journal.value or "") if journal.id else None
         return Stored(values, text, Revision(journal.id, credential.id))
 
-    def _holding(self, kept: Stored) -> Holding:
-        if isinstance(kept.revision, Revision) and kept.revision.credential == _DISABLED:
+    def _holding(self, stored: Stored) -> Holding:
+        if isinstance(stored.revision, Revision) and stored.revision.credential == _DISABLED:
             return CannotTell("its current version is disabled")
-        return super()._holding(kept)
+        return super()._holding(stored)
 
     def _write_credential(
         self,
@@ -234,9 +234,9 @@ class KeyVaultSecret(ServiceStore):
         self._refuse_long(text)
         self._credential.write(text, before, content, note)
 
-    def check_content(self, kept: Stored | None = None) -> None:
+    def check_content(self, stored: Stored | None = None) -> None:
         """Raise what writing beside the present value would raise, also because of its length."""
-        self._refuse_long(next(iter(self._wanted(kept or self._read(), SAMPLE).values())))
+        self._refuse_long(next(iter(self._wanted(stored or self._read(), SAMPLE).values())))
 
     def _refuse_long(self, text: Hidden) -> None:
         if len(text.encode()) > LONGEST:
@@ -251,7 +251,7 @@ class KeyVaultSecret(ServiceStore):
         _, before = self._now(seen)
         self._journal.write(text, before, "application/json", "journal")
 
-    def _write_fence(self, kept: Stored) -> None:
+    def _write_fence(self, stored: Stored) -> None:
         """Do nothing: there is no conditional write here that could be made to fail."""
 
     def _now(self, seen: object) -> tuple[_Version, _Version]:

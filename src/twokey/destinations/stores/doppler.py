@@ -210,9 +210,9 @@ class DopplerSecrets(ServiceStore):
     def _write_journal(self, text: str, seen: object) -> None:
         self._write({self._journal: _escaped(text)}, seen)
 
-    def _write_fence(self, kept: Stored) -> None:
-        journal = decode_journal(kept.journal, self.name) if kept.journal is not None else Journal()
-        self._write_journal(encode_journal(journal, marked=True), kept.revision)
+    def _write_fence(self, stored: Stored) -> None:
+        journal = decode_journal(stored.journal, self.name) if stored.journal is not None else Journal()
+        self._write_journal(encode_journal(journal, marked=True), stored.revision)
 
     def _write(self, values: Mapping[str, str], seen: object, without: Collection[str] = ()) -> None:
         """Write values if all that twokey stores there is unchanged since ``seen``; otherwise raise ``Conflict``."""
@@ -252,8 +252,8 @@ class DopplerSecrets(ServiceStore):
             )
 
     def _revision(self, found: Mapping[str, _Secret]) -> Revision:
-        kept = [found[name].raw if name in found else None for name in self._names]
-        return Revision(hashlib.sha256(json.dumps(kept).encode()).hexdigest())
+        stored = [found[name].raw if name in found else None for name in self._names]
+        return Revision(hashlib.sha256(json.dumps(stored).encode()).hexdigest())
 
     def _own(self, revision: object) -> None:
         if not isinstance(revision, Revision):

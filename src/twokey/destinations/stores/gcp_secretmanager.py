@@ -141,11 +141,11 @@ class GoogleSecret(ServiceStore):
 
     def preflight(self) -> None:
         """Read the secret and ask which permissions the token has on it. For a missing secret, nothing is known."""
-        kept = self._read()
-        seen = _own(kept.revision)
+        stored = self._read()
+        seen = _own(stored.revision)
         if not seen.exists:
             return
-        self.check_content(kept)
+        self.check_content(stored)
         needed = (*_ALWAYS, _UPDATE) if self._alias or seen.journal else _ALWAYS
         wanted = [one.name for one in needed]
         request = self._request(
@@ -167,7 +167,7 @@ class GoogleSecret(ServiceStore):
             claim = secrets.token_hex(8)
             self._written(
                 lambda: self._patch(seen, {CLAIM: claim}),
-                lambda kept: _own(kept.revision).claim == claim,
+                lambda stored: _own(stored.revision).claim == claim,
                 seen,
                 "a claim",
             )
@@ -243,11 +243,11 @@ class GoogleSecret(ServiceStore):
             raise Ambiguous(f"Google Secret Manager returned no version number of {self._target}.", remedy="Run again.")
         return number
 
-    def _holding(self, kept: Stored) -> Holding:
-        seen = _own(kept.revision)
-        if kept.values and seen.state != "ENABLED":
+    def _holding(self, stored: Stored) -> Holding:
+        seen = _own(stored.revision)
+        if stored.values and seen.state != "ENABLED":
             return CannotTell(f"version {seen.version}, which readers request, is {seen.state.lower()}")
-        return super()._holding(kept)
+        return super()._holding(stored)
 
     def _write_credential(
         self,
@@ -266,13 +266,13 @@ class GoogleSecret(ServiceStore):
     def _write_journal(self, text: str, seen: object) -> None:
         self._patch(seen, {JOURNAL: text})
 
-    def _write_fence(self, kept: Stored) -> None:
-        self._patch(kept.revision, {CLAIM: secrets.token_hex(8)})
+    def _write_fence(self, stored: Stored) -> None:
+        self._patch(stored.revision, {CLAIM: secrets.token_hex(8)})
 
     def _now(self, seen: object) -> dict[str, Any] | None:
         """Return the secret if what twokey stores there is unchanged since ``seen``; otherwise raise ``Conflict``."""
-        secret, kept = self._look()
-        if kept.revision != seen:
+        secret, stored = self._look()
+        if stored.revision != seen:
             raise self._conflict()
         return secret
 

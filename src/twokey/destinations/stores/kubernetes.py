@@ -203,8 +203,8 @@ class KubernetesSecret(ServiceStore):
     def _write_journal(self, text: str, seen: object) -> None:
         self._write(seen, Applied(f"{MANAGER}-journal", {JOURNAL: text}))
 
-    def _write_fence(self, kept: Stored) -> None:
-        self._write(kept.revision, _fence(secrets.token_hex(8)))
+    def _write_fence(self, stored: Stored) -> None:
+        self._write(stored.revision, _fence(secrets.token_hex(8)))
 
     def _write(self, seen: object, applied: Applied) -> None:
         """Apply to the object if credential and journal are unchanged since ``seen``."""

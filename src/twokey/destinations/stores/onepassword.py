@@ -143,7 +143,7 @@ class OnePasswordItem(ServiceStore):
     def _write_journal(self, text: str, seen: object) -> None:
         self._write({self._journal: text}, seen)
 
-    def _write_fence(self, kept: Stored) -> None:  # noqa: ARG002  never called for such a store
+    def _write_fence(self, stored: Stored) -> None:  # noqa: ARG002  never called for such a store
         raise AssertionError("there is no fence without conditional writes")
 
     def _write(self, values: Mapping[str, str], seen: object, without: Collection[str] = ()) -> None:
@@ -217,8 +217,8 @@ class OnePasswordItem(ServiceStore):
         if item is None:
             return Revision()
         found = [_fields(item, name) for name in (*self.format.names, self._journal)]
-        kept = [one[0].get("value", "") if one else None for one in found]
-        return Revision(str(item["id"]), hashlib.sha256(json.dumps(kept).encode()).hexdigest())
+        stored = [one[0].get("value", "") if one else None for one in found]
+        return Revision(str(item["id"]), hashlib.sha256(json.dumps(stored).encode()).hexdigest())
 
     def _own(self, revision: object) -> None:
         if not isinstance(revision, Revision):

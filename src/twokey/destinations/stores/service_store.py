@@ -81,7 +81,7 @@ class ServiceStore(ABC):
         """Write the journal if the service is still at the revision ``seen``; raises ``Conflict`` otherwise."""
 
     @abstractmethod
-    def _write_fence(self, kept: Stored) -> None:
+    def _write_fence(self, stored: Stored) -> None:
         """Change the revision and nothing else, so that a write prepared at an older one fails."""
 
     def _see(self) -> Stored:
@@ -98,17 +98,17 @@ class ServiceStore(ABC):
 
     def load(self) -> Record:
         """Read the credential's id, the journal and the revision."""
-        kept = self._see()
-        journal = decode_journal(kept.journal, self.name) if kept.journal is not None else Journal()
-        return Record(self._holding(kept), journal, kept.revision)
+        stored = self._see()
+        journal = decode_journal(stored.journal, self.name) if stored.journal is not None else Journal()
+        return Record(self._holding(stored), journal, stored.revision)
 
     def credential(self) -> Credential | None:
         """Read the credential."""
-        kept = self._see()
-        holding = self._holding(kept)
+        stored = self._see()
+        holding = self._holding(stored)
         if isinstance(holding, CannotTell):
             raise ServiceRejected(f"{self.name} holds no credential that twokey can read: {holding.why}.")
-        return self.format.credential(kept.values or {}, self.name) if isinstance(holding, Held) else None
+        return self.format.credential(stored.values or {}, self.name) if isinstance(holding, Held) else None
 
     def room_for(self, journal: Journal) -> None:
         """Raise ``ServiceRejected`` if the journal is longer than the service allows."""
@@ -121,7 +121,7 @@ class ServiceStore(ABC):
         self._check_length(text)
         self._own(revision)
         now = self._written(
-            lambda: self._write_journal(text, revision), lambda kept: kept.journal == text, revision, "the journal"
+            lambda: self._write_journal(text, revision), lambda stored: stored.journal == text, revision, "the journal"
         )
         if self._credential_moved(revision, now):
             raise self._conflict()
@@ -134,13 +134,13 @@ class ServiceStore(ABC):
     def put(self, credential: Credential, revision: object) -> object:
         """Write the credential if the store is still at ``revision``, and read it back. What lies beside it stays."""
         self._own(revision)
-        kept = self._see()
-        if kept.revision != revision:
+        stored = self._see()
+        if stored.revision != revision:
             raise self._conflict()
-        values, left = self._wanted(kept, credential), self._left_over(kept)
+        values, left = self._wanted(stored, credential), self._left_over(stored)
         return self._written(
             lambda: self._write_credential(values, revision, note_of(credential), left),
-            lambda kept: _same(kept.values, values) and not self._left_over(kept),
+            lambda stored: _same(stored.values, values) and not self._left_over(stored),
             revision,
             "the credential",
             readers_see=True,
@@ -149,37 +149,37 @@ class ServiceStore(ABC):
     def fence(self, revision: object) -> object:
         """Make every write that was prepared at an older revision fail."""
         self._own(revision)
-        kept = self._see()
-        if kept.revision != revision:
+        stored = self._see()
+        if stored.revision != revision:
             raise self._conflict()
         if not self.conditional:
             return revision
         return self._written(
-            lambda: self._write_fence(kept), lambda now: now.revision != revision, revision, "the fence"
+            lambda: self._write_fence(stored), lambda now: now.revision != revision, revision, "the fence"
         )
 
     def deliver(self, credential: Credential) -> Receipt:
         """Write the credential unless it is here already."""
-        kept = self._see()
-        if _same(kept.values, self._wanted(kept, credential)) and not self._left_over(kept):
+        stored = self._see()
+        if _same(stored.values, self._wanted(stored, credential)) and not self._left_over(stored):
             return Receipt(credential.access_key_id, written=False, stamp=_STAMP)
         try:
-            self.put(credential, kept.revision)
+            self.put(credential, stored.revision)
         except Conflict as error:
             raise ServiceRejected(error.message, state=error.state, remedy=error.remedy) from None
         return Receipt(credential.access_key_id, written=True, stamp=_STAMP)
 
-    def _wanted(self, kept: Stored, credential: Credential) -> dict[str, Hidden]:
+    def _wanted(self, stored: Stored, credential: Credential) -> dict[str, Hidden]:
         """Return the values to write; raises ``ServiceRejected`` if that would lose a value that is not twokey's."""
-        return self.format.values_beside(kept.values or {}, credential, self.name)
+        return self.format.values_beside(stored.values or {}, credential, self.name)
 
-    def _left_over(self, kept: Stored) -> tuple[str, ...]:
+    def _left_over(self, stored: Stored) -> tuple[str, ...]:
         """Return the names of values of temporary credentials beside the pair, which a delivery removes."""
-        return self.format.left_over(kept.values or {})
+        return self.format.left_over(stored.values or {})
 
-    def check_content(self, kept: Stored | None = None) -> None:
+    def check_content(self, stored: Stored | None = None) -> None:
         """Raise what writing beside the present values would raise; for ``preflight``."""
-        self._wanted(kept or self._see(), SAMPLE)
+        self._wanted(stored or self._see(), SAMPLE)
 
     def _written(
         self,
@@ -203,15 +203,15 @@ class ServiceStore(ABC):
         for look in range(LOOKS):
             self.clock.sleep(0.2 * look)
             try:
-                kept = self._see()
+                stored = self._see()
             except ServiceError as error:
                 message = f"{self.name}: {what} was written, but reading it back failed: {error}"
                 raise doubt or Ambiguous(message) from None
-            if arrived(kept):
-                return kept.revision
+            if arrived(stored):
+                return stored.revision
             if doubt is not None:
                 raise doubt
-            if kept.revision != before:
+            if stored.revision != before:
                 raise self._overwritten(what) if readers_see else self._conflict()
         raise Ambiguous(
             f"{self.name}: {what} was written, but reading back does not show it.",
@@ -219,13 +219,13 @@ class ServiceStore(ABC):
             remedy="Run again: the next run finds out and continues.",
         )
 
-    def _holding(self, kept: Stored) -> Holding:
-        if not kept.values:
+    def _holding(self, stored: Stored) -> Holding:
+        if not stored.values:
             return NotHeld()
-        found = self.format.holding(kept.values)
-        if isinstance(found, CannotTell) and self._left_over(kept):
+        found = self.format.holding(stored.values)
+        if isinstance(found, CannotTell) and self._left_over(stored):
             # Unlike the stamp of a delivery: the pair is not as it was delivered.
-            return replace(found, stamp="/".join(self._left_over(kept)))
+            return replace(found, stamp="/".join(self._left_over(stored)))
         if isinstance(found, NotHeld):
             return CannotTell(f"its content has no {' and no '.join(self.format.names)}")
         return found

@@ -312,10 +312,10 @@ class VaultSecret(ServiceStore):
         assert isinstance(now, Revision)
         return before.credential != now.credential
 
-    def _write_fence(self, kept: Stored) -> None:
-        assert isinstance(kept.revision, Revision)
+    def _write_fence(self, stored: Stored) -> None:
+        assert isinstance(stored.revision, Revision)
         found = self._credential.read()
-        self._credential.write(found.data or {}, kept.revision.credential)
+        self._credential.write(found.data or {}, stored.revision.credential)
 
     def _own(self, revision: object) -> None:
         if not isinstance(revision, Revision):

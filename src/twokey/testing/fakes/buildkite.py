@@ -44,8 +44,8 @@ class Buildkite(FakeService):
     def add_secret(self, key: str, value: str = "x", description: str | None = None, policy: str | None = None) -> None:
         """Create a secret as the operator does."""
         now = self.stamp()
-        about = {"description": description, "policy": policy, "created_at": now, "updated_at": now}
-        made = {"id": str(uuid.UUID(int=self.tick())), "key": key, "value": value, **about}
+        fields = {"description": description, "policy": policy, "created_at": now, "updated_at": now}
+        made = {"id": str(uuid.UUID(int=self.tick())), "key": key, "value": value, **fields}
         self.clusters[f"acme/{self.cluster}"].append(made)
 
     def documented_limits(self) -> None:

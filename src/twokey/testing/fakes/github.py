@@ -201,8 +201,8 @@ class GitHub(Apps):
         if body.get("visibility") not in {"all", "private", "selected"}:
             raise refusal(422, "Invalid request.\n\nFor 'allOf/0', \"visibility\" wasn't supplied.")
         reply = self._write(request, f"{name}/{kind}", secret, MOST["organization"])
-        about = {"visibility": body["visibility"], "repositories": body.get("selected_repository_ids", [])}
-        self.secrets[f"{name}/{kind}"][secret.upper()].update(about)
+        access = {"visibility": body["visibility"], "repositories": body.get("selected_repository_ids", [])}
+        self.secrets[f"{name}/{kind}"][secret.upper()].update(access)
         return reply
 
     def _write(self, request: ReceivedRequest, target: str, name: str, most: int) -> Reply:

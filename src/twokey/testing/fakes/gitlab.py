@@ -188,12 +188,12 @@ class GitLab(FakeService):
         return target, self.targets[target]
 
     def _by_id(self, kind: str) -> list[tuple[str, int]]:
-        return [(name, about["id"]) for name, about in self.targets.items() if name.startswith(f"{kind}/")]
+        return [(name, project["id"]) for name, project in self.targets.items() if name.startswith(f"{kind}/")]
 
     def _managed(self, request: ReceivedRequest, kind: str, path: str) -> str:
         """Return a target whose variables the token may manage: no token may manage those of an archived project."""
-        target, about = self._target(request, kind, path)
-        if not self.manages or about["archived"]:
+        target, project = self._target(request, kind, path)
+        if not self.manages or project["archived"]:
             raise Refusal(403, {"message": "403 Forbidden"})
         return target
 

@@ -163,8 +163,8 @@ class Jenkins(FakeService):
 
     def _permitted(self, permission: str) -> None:
         if permission not in self.permissions:
-            about = {"X-You-Are-Authenticated-As": "twokey", "X-Required-Permission": _PERMISSION + permission}
-            raise Refusal(403, _page("twokey is missing the permission"), {**_PAGE, **about})
+            hints = {"X-You-Are-Authenticated-As": "twokey", "X-Required-Permission": _PERMISSION + permission}
+            raise Refusal(403, _page("twokey is missing the permission"), {**_PAGE, **hints})
 
 
 def _path_of(folder: str) -> str:

@@ -111,10 +111,10 @@ class Kubernetes(FakeService):
     def review(self, request: ReceivedRequest) -> Reply:
         """Answer a SelfSubjectAccessReview."""
         body = request.json() or {}
-        about = body["spec"]["resourceAttributes"]
-        if about["resource"] != "secrets" or (about["verb"] == "create" and "name" in about):
+        attributes = body["spec"]["resourceAttributes"]
+        if attributes["resource"] != "secrets" or (attributes["verb"] == "create" and "name" in attributes):
             return Reply(201, {**body, "status": {"allowed": False}})
-        return Reply(201, {**body, "status": {"allowed": about["verb"] not in self.denied}})
+        return Reply(201, {**body, "status": {"allowed": attributes["verb"] not in self.denied}})
 
     @route("GET", _SECRETS)
     def list_secrets(self, _request: ReceivedRequest, namespace: str) -> Reply:

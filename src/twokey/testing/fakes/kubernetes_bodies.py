@@ -71,6 +71,6 @@ def refusal(
     """Return a refusal with a status object; ``kind`` and ``name`` are those of the object concerned."""
     body = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message}
     reason = "AlreadyExists" if "already exists" in message else _REASONS[status]
-    about = {"name": name, "kind": kind} if kind else {"causes": causes} if causes else None
-    details = {"details": about} if about else {}
+    subject = {"name": name, "kind": kind} if kind else {"causes": causes} if causes else None
+    details = {"details": subject} if subject else {}
     return Refusal(status, {**body, "reason": reason, **details, "code": status})
