@@ -465,6 +465,16 @@ class TestPlacesThatAreSlowToAnswer:
         assert pipelines.holding("N1") == list(TEN)
         assert pipelines.runs == 1
 
+    def test_are_all_checked_under_one_lease(self, pipelines: Delivering) -> None:
+        pipelines.latency = 1.5 * self.LATENCY
+        assert pipelines.rotated().outcome is Outcome.ROTATED
+        assert pipelines.holding("N1") == list(TEN)
+
+    def test_may_wait_for_their_service_while_they_are_checked(self, pipelines: Delivering) -> None:
+        for name in TEN:
+            pipelines.checked[name] = lambda: waiting.pause(Clock(pipelines.world), 2 * LENGTH.total_seconds())
+        assert pipelines.rotated().outcome is Outcome.ROTATED
+
     def test_are_all_delivered_to_when_a_person_asks(self, pipelines: Delivering) -> None:
         pipelines.latency = 1.5 * self.LATENCY
         assert pipelines.rotated(deliver_plan).outcome is Outcome.COMPLETED
@@ -537,6 +547,14 @@ class TestAJournalThatIsTooShortForAllPlaces:
         result = pipelines.rotated()
         assert (result.outcome, result.reason) == (Outcome.REFUSED, Reason.PREFLIGHT)
         assert pipelines.reached == []
+
+    def test_is_a_refusal_also_where_the_store_does_not_respond(self, pipelines: Delivering, monkeypatch: Any) -> None:
+        def room_for(_destination: SimulatedDestination, _journal: Journal) -> None:
+            raise Throttled("Slow down.")
+
+        monkeypatch.setattr(SimulatedDestination, "room_for", room_for)
+        result = pipelines.rotated()
+        assert (result.outcome, result.reason) == (Outcome.REFUSED, Reason.PREFLIGHT)
 
     @pytest.mark.parametrize("telling", [False, True], ids=["silent", "telling"])
     @pytest.mark.parametrize("length", [1, 41, 57, 200])

@@ -22,8 +22,9 @@ from twokey.rotation.world import World as RotationWorld
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from twokey.core import events
     from twokey.core.destination import Receipt
+    from twokey.core.events import Event as RunEvent
+    from twokey.core.hooks import Hooks
     from twokey.core.model import Holding
     from twokey.core.secret import Credential
     from twokey.rotation.look import Decide
@@ -42,9 +43,15 @@ class Delivering:
     """What happens in a destination right before it is written."""
     looked_at: dict[str, Callable[[], None]] = field(default_factory=dict)
     """What happens in a destination when it is asked what it holds."""
+    checked: dict[str, Callable[[], None]] = field(default_factory=dict)
+    """What happens in a destination when it is asked whether it could be written."""
+    then: dict[str, Callable[[], None]] = field(default_factory=dict)
+    """What happens in the world once a step of a run is done."""
+    hooks: Hooks | None = None
+    own_key: str = ""
     stop: Event = field(default_factory=Event)
     reached: list[str] = field(default_factory=list)
-    events: list[events.Event] = field(default_factory=list)
+    events: list[RunEvent] = field(default_factory=list)
     runs: int = 0
     latency: float = 0.0
     """Seconds that a destination takes to say what it holds, or whether it could be written."""
@@ -62,8 +69,10 @@ class Delivering:
             store=SimulatedDestination(world, run, "store"),
             destinations=tuple(Watched(self, run, name) for name in world.held if name != "store"),
             run=run,
-            listener=self.events.append,
+            listener=self._hear,
             stop=self.stop,
+            hooks=self.hooks,
+            own_key=self.own_key,
         )
         with virtual_leases(world):
             try:
@@ -71,6 +80,11 @@ class Delivering:
             except Killed:
                 world.dead.add(run)
                 return None
+
+    def _hear(self, event: RunEvent) -> None:
+        self.events.append(event)
+        if event.phase == "done":
+            self.then.get(event.step, lambda: None)()
 
     def rotated(self, decide: Decide = plan) -> Result:
         """Run twokey to an end."""
@@ -108,6 +122,7 @@ class Watched(SimulatedDestination):
 
     def preflight(self) -> None:
         Clock(self._world).sleep(self._test.latency)
+        self._test.checked.get(self.name, lambda: None)()
         super().preflight()
 
     def deliver(self, credential: Credential) -> Receipt:

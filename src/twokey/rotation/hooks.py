@@ -42,7 +42,7 @@ class Around:
 
     def before(self, observation: Observation, decision: Plan, leased: LeasedJournal) -> None:
         """Run ``before``, and have the commit leave a note for ``after``; raises ``HookFailed``."""
-        if self._world.hooks is None or not any(isinstance(action, CHANGES) for action in decision.actions):
+        if not any(isinstance(action, CHANGES) for action in decision.actions):
             return
         leased.follows = self._has("after")
         self.begun = True
@@ -82,7 +82,7 @@ class Around:
                 self._run("on_failure", _outcome(result, self._world))
             except HookFailed as error:
                 self.warnings.append(str(error))
-        return replace(result, warnings=(*result.warnings, *self.warnings)) if self.warnings else result
+        return replace(result, warnings=(*result.warnings, *self.warnings))
 
     def _has(self, name: HookName) -> bool:
         return self._world.hooks is not None and name in self._world.hooks.configured

@@ -100,4 +100,4 @@ def _check(destination: Destination) -> None:
     except TwokeyError:
         raise
     except Exception as error:  # noqa: BLE001  whatever it is, no effect was begun yet
-        raise unforeseen(destination.name, error, reading=True) from None
+        raise unforeseen(destination.name, error) from None

@@ -101,7 +101,7 @@ def unchanged(observation: Observation, decision: Plan) -> Result:
 def performed(
     observation: Observation, decision: Plan, policy: RotationPolicy, effects: Effects, journal: Journal
 ) -> Result:
-    """Return the result of a run that performed all that it planned."""
+    """Return the result of a run that performed all that it planned, which may be nothing."""
     current = effects.created or decision.current
     since = journal.committed if journal.current == current else None
     removed = tuple(effects.removed)

@@ -98,8 +98,6 @@ def _under_lease(task: Task, observation: Observation, effects: Effects, around:
         raise _LostTheRace from None
     try:
         observation, decision = _look_again(task, observation, leased)
-        if not decision.actions:
-            return around.after(results.unchanged(observation, decision), leased)
         apply = Apply(observation, task.policy, leased, world, reporter, effects)
         apply.preflight(decision.actions)
         around.before(observation, decision, leased)
