@@ -230,9 +230,14 @@ class TestTroubleOfAll:
 
     @pytest.mark.parametrize(
         ("paths", "named"),
-        [(("/m/", "/n/"), "/m/ or /n/"), (("/m/", "/m/"), "/m/"), ([f"/{n}/" for n in range(4)], "any of the 4 paths")],
+        [
+            ((None,), "/"),
+            (("/m/", "/m/"), "/m/"),
+            (("/m/", "/n/", "/o/"), "/m/ or /n/ or /o/"),
+            ([f"/{n}/" for n in range(4)], "any of the 4 paths"),
+        ],
     )
-    def test_names_the_paths_that_have_no_user(self, paths: Sequence[str], named: str) -> None:
+    def test_names_the_paths_that_have_no_user(self, paths: Sequence[str | None], named: str) -> None:
         with pytest.raises(Failed, match=rf"^No IAM user is below {named} in this account\."):
             found(Directory(), *map(entry, paths))
 
@@ -246,6 +251,14 @@ class TestTroubleOfAll:
         with pytest.raises(Failed) as error:
             found(Directory(user("a")), entry("/n/", "a"))
         assert error.value.message.endswith("is selected. `users`: a is not below /n/, but below /m/.")
+
+    def test_says_for_each_entry_why_it_selects_no_user_where_one_of_them_names_users(self) -> None:
+        with pytest.raises(Failed) as error:
+            found(Directory(user("a")), entry("/n/", "a"), entry("/none/"))
+        assert error.value.message == (
+            "No IAM user of this account is selected. `users`: a is not below /n/, but below /m/. "
+            "`path`: there is no IAM user below /none/."
+        )
 
 
 class TestPaths:

@@ -108,6 +108,7 @@ class TestAStore:
         )
         assert "(LookupError at broken, line " in bad.why
         assert "a secret" not in bad.why
+        assert "anything was written" not in bad.why
         assert good.record
 
     @pytest.mark.parametrize("found", [None, "a journal"])

@@ -370,5 +370,15 @@ def test_after_a_defect_in_work_that_only_reads_nothing_was_changed() -> None:
     ]
 
 
+def test_work_that_only_reads_tells_its_listener_what_it_does() -> None:
+    def work(one: Job, listener: Callable[[str], None]) -> None:
+        listener(f"reads {one.user.name}")
+
+    heard: list[str] = []
+    for one in jobs("a", "b"):
+        pool.reading(work)(one, heard.append)
+    assert heard == ["reads a", "reads b"]
+
+
 def test_no_user_is_no_result() -> None:
     assert pool.run([], lambda one: one, 1) == []
