@@ -273,6 +273,7 @@ class TestStores:
         )
         assert "(LookupError at broken, line " in message
         assert "a secret" not in message
+        assert "anything was written" not in message
 
 
 class TestAnInterruption:
