@@ -459,8 +459,8 @@ RULES = (
     Rule(
         "leases: one is looked at right before each request that writes to the store",
         "rotation/leased_journal.py",
-        "waiting.during(lambda _left: None, lambda: _check_left(left())):",
-        "waiting.during(lambda _left: None, lambda: None):",
+        "waiting.during(lambda _left: None, lambda: _check_left(left())), ",
+        "waiting.during(lambda _left: None, lambda: None), ",
         ("tests/rotation/test_rotate_in_doubt.py",),
     ),
     Rule(

@@ -10,10 +10,11 @@ import pytest
 
 from simulation.states import ago
 from simulation.world import Key, SimulatedDestination
-from support.pipelines import Delivering, pipelines, raising
+from support.pipelines import TEN, Delivering, pipelines, raising
 from twokey.core.errors import ServiceRejected, Throttled
 from twokey.core.hooks import NAMES, HookFacts, HookName
 from twokey.core.reasons import Outcome, Reason
+from twokey.rotation.lease import LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -101,3 +102,33 @@ def test_a_key_of_the_user_that_twokey_runs_with_is_seen_under_the_lease_too(pip
     result = pipelines.rotated()
     assert (result.outcome, result.reason) == (Outcome.REFUSED, Reason.OWN_KEY)
     assert pipelines.world.made == 0
+
+
+@pytest.mark.parametrize("method", ["load", "room_for", "preflight", "save_journal", "put", "credential", "fence"])
+def test_a_store_whose_code_has_a_bug_ends_the_run_with_its_name_and_the_next_run_continues(
+    pipelines: Delivering, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """As that of another package may: what it raises is none of twokey's errors, and its text may hold a secret."""
+    interrupted_at = {"credential": "store N1", "fence": "create N1"}.get(method)
+    if interrupted_at:  # only a run that continues another needs these
+        number = pipelines.effects().index(interrupted_at)
+        pipelines.world.faults = {number: "killed after"}
+        assert pipelines.run() is None
+
+    def fail(*_: Any) -> None:
+        raise KeyError("a-secret")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SimulatedDestination, method, fail)
+        result = pipelines.rotated()
+    assert result.outcome in (Outcome.FAILED, Outcome.REFUSED)
+    assert "store: the code that reads or writes it has a bug" in result.message
+    assert "(KeyError at fail, line " in result.message
+    assert "a-secret" not in result.message
+    writes = method in ("save_journal", "put", "fence")
+    assert ("Whether anything was written there is unknown." in result.message) == writes
+    assert pipelines.journal.lease is None or method == "save_journal"
+    pipelines.world.now += LENGTH
+    assert pipelines.rotated().outcome in (Outcome.ROTATED, Outcome.COMPLETED)
+    assert len(pipelines.world.keys) == 2
+    assert len({pipelines.world.held[name] for name in (*TEN, "store")}) == 1

@@ -30,6 +30,7 @@ An error speaks to the operator at 3 a.m.: ``message`` says what happened, ``sta
 from __future__ import annotations
 
 import traceback
+from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import PurePath
 from typing import TYPE_CHECKING
@@ -37,6 +38,8 @@ from typing import TYPE_CHECKING
 from twokey.core.fields import InvalidValue
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from twokey.core.reasons import Reason
 
 
@@ -203,6 +206,17 @@ def unforeseen(name: str, error: Exception, *, reading: bool = False) -> Ambiguo
         "twokey supports. Then run again. If the error persists, report this message, which holds no secret, to "
         f"{_MAINTAINERS}.",
     )
+
+
+@contextmanager
+def foreseen(name: str, *, reading: bool = False) -> Iterator[None]:
+    """Turn an exception that no destination may raise into what ``unforeseen`` returns. ``TwokeyError`` passes."""
+    try:
+        yield
+    except TwokeyError:
+        raise
+    except Exception as error:  # noqa: BLE001  whatever it is, the code of the destination has a bug
+        raise unforeseen(name, error, reading=reading) from None
 
 
 _MAINTAINERS = "the maintainers of twokey, or of the package that adds this kind of destination"

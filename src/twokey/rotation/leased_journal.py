@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from twokey.core import timestamps, waiting
-from twokey.core.errors import Ambiguous, Conflict, LeaseHeld
+from twokey.core.errors import Ambiguous, Conflict, LeaseHeld, foreseen
 from twokey.core.model import Held, Record
 from twokey.planning.belief import believed
 from twokey.rotation import lease as leases
@@ -66,7 +66,7 @@ class LeasedJournal:
             **changes,
         )
         deadline = _deadline(before)
-        with _while_it_lasts(lambda: deadline - clock.monotonic()):
+        with _while_it_lasts(store, lambda: deadline - clock.monotonic()):
             revision = store.save_journal(journal, record.revision)
         return cls(store, clock, run, Record(record.holding, journal, revision), deadline)
 
@@ -119,7 +119,8 @@ class LeasedJournal:
 
     def credential(self) -> Credential | None:
         """Read the credential that the store holds."""
-        return self._store.credential()
+        with foreseen(self._store.name, reading=True):
+            return self._store.credential()
 
     def fence(self) -> None:
         """Make every write fail from now on that an earlier run, perhaps only paused, has prepared."""
@@ -162,7 +163,7 @@ class LeasedJournal:
     def _writing(self) -> Iterator[None]:
         """Let no request leave once the lease is over; keep the lease where a write without a condition is in doubt."""
         try:
-            with _while_it_lasts(self.left):
+            with _while_it_lasts(self._store, self.left):
                 yield
         except Ambiguous:
             self._doubtful = not self._store.traits.conditional
@@ -170,9 +171,9 @@ class LeasedJournal:
 
 
 @contextmanager
-def _while_it_lasts(left: Callable[[], float]) -> Iterator[None]:
+def _while_it_lasts(store: Store, left: Callable[[], float]) -> Iterator[None]:
     """Look at the lease right before each request that may change something: the process may have slept until then."""
-    with waiting.during(lambda _left: None, lambda: _check_left(left())):
+    with waiting.during(lambda _left: None, lambda: _check_left(left())), foreseen(store.name):
         yield
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from twokey.core import durations, lifetime, waiting
-from twokey.core.errors import Refused, ServiceError, TwokeyError, UsageError, unforeseen
+from twokey.core.errors import Refused, ServiceError, UsageError, foreseen
 from twokey.core.reasons import Reason
 
 if TYPE_CHECKING:
@@ -28,22 +28,22 @@ TO_STORE = timedelta(minutes=1)
 
 def room_for(store: Store, journal: Journal) -> None:
     """Prove that the store can hold a journal as long as this one; raises ``Refused``."""
-    with _refusing():
+    with _refusing(), foreseen(store.name):
         store.room_for(journal)
 
 
 def store_writable(store: Store) -> None:
     """Prove, as well as it can, that the store can be written; raises ``Refused``."""
-    with _refusing():
-        _check(store)
+    with _refusing(), foreseen(store.name):
+        store.preflight()
 
 
 def destinations_writable(destinations: Iterable[Destination], meanwhile: Callable[[float], None]) -> None:
     """Prove the same for each destination, which ``Refused`` names; ``meanwhile`` keeps the lease."""
     for destination in destinations:
         meanwhile(0.0)
-        with _refusing(f"{destination.name}: "), waiting.during(meanwhile):
-            _check(destination)
+        with _refusing(f"{destination.name}: "), waiting.during(meanwhile), foreseen(destination.name):
+            destination.preflight()
 
 
 @contextmanager
@@ -91,13 +91,3 @@ def _refusing(prefix: str = "") -> Iterator[None]:
     except (ServiceError, UsageError) as error:
         message = prefix + error.message.removeprefix(prefix)  # some messages name the destination themselves
         raise Refused(Reason.PREFLIGHT, message, state=UNTOUCHED, remedy=error.remedy) from None
-
-
-def _check(destination: Destination) -> None:
-    """Ask a destination whether it can be written; an exception that it may not raise becomes an error."""
-    try:
-        destination.preflight()
-    except TwokeyError:
-        raise
-    except Exception as error:  # noqa: BLE001  whatever it is, no effect was begun yet
-        raise unforeseen(destination.name, error) from None
