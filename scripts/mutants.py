@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 TESTS = Path(__file__).parent.parent / "tests"
 EXPLAINED = Path(__file__).with_name("equivalent_mutants.txt")
 """Mutants that no test can notice: a line with the name, then an indented one with the reason."""
-PASSED, OUT_OF_TIME = "passed", "out of time"
+PASSED, OUT_OF_TIME, UNTRIED = "passed", "out of time", "could not be tried"
 
 
 @dataclass(frozen=True)
@@ -207,13 +207,15 @@ class Mutating:
 
     def _try(self, mutant: Mutant, writing: int) -> NoReturn:
         """Run the tests in this process, which is a fork, until one fails; write which, or how it ended."""
+        result = UNTRIED
         try:
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, 1)
             os.dup2(nowhere, 2)
             self._modules[mutant.module].install(mutant)
-            os.write(writing, self._result(mutant).encode())
+            result = self._result(mutant)
         finally:
+            os.write(writing, result.encode())
             os._exit(0)
 
     def _result(self, mutant: Mutant) -> str:
@@ -239,7 +241,7 @@ class Mutating:
             os.waitpid(process, 0)
 
     def _count(self, mutant: Mutant, result: str) -> None:
-        if result in (PASSED, OUT_OF_TIME):
+        if result in (PASSED, OUT_OF_TIME, UNTRIED):
             assert self.survivors is not None
             self.survivors.append(mutant)
             self._noticed.forget(mutant.name)

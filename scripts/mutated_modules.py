@@ -80,7 +80,10 @@ class Module:
         assert function
         mutant.apply()
         code = compile(ast.fix_missing_locations(self.tree), self.path, "exec", dont_inherit=True)
-        function.__code__ = _code_of(code, mutant.function.split("."), function.__code__.co_firstlineno)
+        own = function.__code__
+        mutated = _code_of(code, mutant.function.split("."), own.co_firstlineno)
+        # One without the only ``super()`` refers to no class, and a loaded function cannot cease to.
+        function.__code__ = mutated.replace(co_freevars=own.co_freevars)
 
 
 class _Watch(ast.NodeTransformer):

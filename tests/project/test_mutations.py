@@ -97,6 +97,21 @@ def test_a_mutant_takes_the_place_of_the_function_that_is_loaded(
     assert lines == [6] == list(one.lines)
 
 
+def test_a_mutant_without_the_only_call_of_its_base_can_be_tried(
+    scripts: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "derived.py").write_text(
+        "class Base:\n    def one(self):\n        return 1\n\n"
+        "class Derived(Base):\n    def one(self):\n        return super().one()\n",
+        encoding="utf-8",
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    derived = importlib.import_module("derived")
+    module = scripts.Module("derived")
+    module.install(next(m for m in module.mutants if m.name.endswith("return super().one() -> return None")))
+    assert derived.Derived().one() is None
+
+
 def test_a_test_that_noticed_a_mutant_is_remembered_until_none_notices_it(scripts: Any, tmp_path: Path) -> None:
     first, second = "core.model:f :: a -> b", "core.model:f :: b -> c"
     noticed = scripts.Noticed("core", tmp_path)
