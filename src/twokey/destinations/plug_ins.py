@@ -15,7 +15,7 @@ from inspect import signature
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from twokey.core.destination import Traits
-from twokey.core.errors import TwokeyError, UsageError, origin, unforeseen
+from twokey.core.errors import TwokeyError, UsageError, foreseen, origin
 from twokey.core.fields import InvalidReturn, InvalidValue, refuse
 from twokey.core.secret import Hidden
 from twokey.destinations.kind import Kind, Resolved
@@ -214,12 +214,8 @@ def _reading(read: Callable[[Address, DestinationContext], Hidden]) -> Callable[
 
     @wraps(read)
     def guarded(address: Address, context: DestinationContext) -> Hidden:
-        try:
+        with foreseen(address.url, reading=True):
             return _text(read(address, context))
-        except TwokeyError:
-            raise
-        except Exception as error:  # noqa: BLE001  whatever a package raises
-            raise unforeseen(address.url, error, reading=True) from None
 
     return guarded
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from twokey.core.commands import revoke_command
 from twokey.core.destination import record_of
-from twokey.core.errors import BadCredentials, Failed, ServiceError, TwokeyError, UsageError, unforeseen
+from twokey.core.errors import BadCredentials, Failed, ServiceError, TwokeyError, UsageError, foreseen
 from twokey.core.model import Held, MachineUser
 from twokey.core.reasons import Reason, Revocation
 from twokey.fleet.revoking import Leaks
@@ -165,11 +165,10 @@ def _load(job: Job, runtime: Runtime) -> Record | TwokeyError:
     from twokey.destinations import registry
 
     try:
-        return record_of(registry.open_store(job.store, runtime.services).load)
+        with foreseen(job.store, reading=True):  # one store's failure, whatever it is, stops no other
+            return record_of(registry.open_store(job.store, runtime.services).load)
     except TwokeyError as error:
         return error
-    except Exception as error:  # noqa: BLE001  one store's failure, whatever it is, stops no other
-        return unforeseen(job.store, error, reading=True)
 
 
 def _listed(name: str, runtime: Runtime) -> tuple[AccessKey, ...] | TwokeyError:

@@ -28,7 +28,7 @@ from twokey.core.errors import (
     Stopped,
     TwokeyError,
     UsageError,
-    unforeseen,
+    foreseen,
 )
 from twokey.core.journal import IN_DOUBT, LONGEST_STAMP, REMEMBERED, Delivery, stamp_of
 from twokey.core.model import CannotTell
@@ -156,18 +156,15 @@ class Deliveries:
         return [name for name in names if not self._destinations[name].traits.atomic]
 
     def _deliver_to(self, destination: Destination, credential: Credential) -> None:
+        step, key_id = f"deliver to {destination.name}", credential.access_key_id
         try:
-            with self._reporter.effect(f"deliver to {destination.name}", credential.access_key_id):
+            # One destination's failure, whatever it is, stops no other.
+            with foreseen(destination.name), self._reporter.effect(step, key_id):
                 self._effects.begun = True
                 with waiting.during(self.meanwhile, self._still_ours):
                     receipt = receipt_of(destination, credential)
         except (Failed, UsageError) as error:
             self._failed(destination, error)
-            return
-        except TwokeyError:
-            raise
-        except Exception as error:  # noqa: BLE001  one destination's failure, whatever it is, stops no other
-            self._failed(destination, unforeseen(destination.name, error))
             return
         self._delivered_to(
             destination.name,

@@ -16,6 +16,7 @@ from twokey.core.errors import (
     ServiceError,
     TwokeyError,
     UsageError,
+    foreseen,
     unforeseen,
 )
 from twokey.core.identities import recognized
@@ -59,15 +60,12 @@ def observe(
     except ServiceError as error:
         raise unreadable(error) from None
     try:
-        record = record_of(load or store.load)
+        with foreseen(store.name):  # such as a response that its service does not document
+            record = record_of(load or store.load)
     except BadCredentials:
         raise
     except ServiceError as error:
         raise unreadable(error) from None
-    except TwokeyError:
-        raise
-    except Exception as error:  # noqa: BLE001  such as a response that its service does not document
-        raise unreadable(unforeseen(store.name, error)) from None
     return Observation(
         user=user,
         keys=keys,
