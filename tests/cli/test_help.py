@@ -27,6 +27,7 @@ class TestHelp:
         assert ran.out.isascii()
         assert re.findall(r"(?<![-\w])ids?\b", ran.out) == [], "an identifier is an ID"
         assert any(line.endswith("Print this help and exit.") for line in lines)
+        assert "None" not in ran.out, "a bound that is missing is shown"
 
 
 def test_every_command_of_a_group_is_looked_at() -> None:

@@ -20,6 +20,10 @@ class WholeNumber(click.IntRange):
         except click.BadParameter:
             self.fail(f"expected a whole number{_bounds(self.min, self.max)}, got {value!r}.", param, ctx)
 
+    def _describe_range(self) -> str:
+        """Return the bounds as help shows them; without any, click would show ``x<=None``."""
+        return "" if self.min is None and self.max is None else super()._describe_range()
+
 
 class Number(click.FloatRange):
     """A number between two bounds, each of which may be missing."""
